@@ -14,12 +14,15 @@ from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from syncline.cli import files
 from syncline.cli.tell import plain
+
+if TYPE_CHECKING:
+    from syncline.model.errors import SynclineError
 
 CONFIG = typer.Option(Path("syncline.toml"), "--config", "-c", help="The configuration file.")
 FOR_MACHINES: ContextVar[bool] = ContextVar("for_machines", default=False)  # what the command was asked for
@@ -65,7 +68,6 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
     Raises:
         Misconfigured, Rejected, Retryable: in the words that the user reads.
     """
-    from syncline.engine.words import sentence
     from syncline.model.errors import Misconfigured, Rejected, Retryable
     from syncline.runtime.config import server_of
 
@@ -91,17 +93,8 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
         with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
             said = answer.read()
     except urllib.error.HTTPError as error:
-        if error.code == 401:  # the answer's own advice is for browsers and programs
-            raise Rejected(
-                f"the service does not know the token in {server.token_file}: it was renewed, or is of another "
-                "installation; write the token of an account into that file, or name it as [server] token_file"
-            ) from error
-        try:
-            told = json_module.loads(error.read())["error"]
-            words = f"{sentence(told['message'])} {told.get('mend', '')}".strip()
-        except (ValueError, KeyError, TypeError, AttributeError, OSError, HTTPException):
-            raise Rejected(f"{host}:{server.port} answered {error.code}; is that Syncline?") from error
-        raise Rejected(words) from error
+        with error:
+            raise _refused(error, server.token_file, f"{host}:{server.port}") from error
     except HTTPException as error:
         raise Rejected(
             f"what answers on {host}:{server.port} does not speak HTTP; is that Syncline?"
@@ -115,6 +108,23 @@ def call(config: Path, method: str, path: str, body: Any = None) -> Any:
         return json_module.loads(said)
     except ValueError as error:
         raise Rejected(f"what answers on {host}:{server.port} gives no JSON; is that Syncline?") from error
+
+
+def _refused(error: urllib.error.HTTPError, token_file: str, at: str) -> SynclineError:
+    """What the service answered, in words."""
+    from syncline.engine.words import sentence
+    from syncline.model.errors import Rejected
+
+    if error.code == 401:  # the answer's own advice is for browsers and programs
+        return Rejected(
+            f"the service does not know the token in {token_file}: it was renewed, or is of another "
+            "installation; write the token of an account into that file, or name it as [server] token_file"
+        )
+    try:
+        told = json_module.loads(error.read())["error"]
+        return Rejected(f"{sentence(told['message'])} {told.get('mend', '')}".strip())
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, HTTPException):
+        return Rejected(f"{at} answered {error.code}; is that Syncline?")
 
 
 def show(value: Any, json: bool, words: Callable[[Any], Iterable[str]] | None = None) -> None:
