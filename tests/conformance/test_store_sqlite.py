@@ -14,7 +14,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from syncline.model.errors import Fenced, Misconfigured, Retryable
+from syncline.model.errors import Fenced, Misconfigured, Retryable, StoreBroken
 from syncline.ports import Write
 from syncline.stores.sqlite import LiveSqliteStore, SqliteStore
 from syncline.stores.sqlite import store as sqlite_store
@@ -216,6 +216,61 @@ async def test_a_full_disk_is_said_and_gone_once_there_is_room(tmp_path):
     assert (await store.append([event("after")], received_at_ms=T0))[0] is not None
     offsets = [one.offset for one in await store.events(0, 100_000)]
     assert offsets == list(range(1, len(offsets) + 1))
+    await store.close()
+
+
+async def test_after_a_failed_commit_nothing_is_taken_until_the_database_is_opened_again(tmp_path):
+    """The kernel may have dropped what it could not write, and a second fsync would not say so (fsyncgate)."""
+    path = str(tmp_path / "s.db")
+    store = await LiveSqliteStore.open(path, now_ms=T0)
+    assert await store.append([event("kept")], received_at_ms=T0) == [1]
+    commit, reached, go_on, commits = store._inner.commit, threading.Event(), threading.Event(), []
+
+    def fails_once():
+        commits.append(True)
+        reached.set()
+        assert go_on.wait(10)
+        if len(commits) == 1:
+            raise apsw.IOError("disk I/O error")
+        commit()
+
+    store._inner.commit = fails_once
+    lost = asyncio.ensure_future(store.append([event("lost")], received_at_ms=T0))
+    assert await asyncio.to_thread(reached.wait, 10)
+    waited = asyncio.ensure_future(store.append([event("waited")], received_at_ms=T0))
+    await asyncio.wait(
+        [waited], timeout=0.01
+    )  # it is handed over, and is not asked before the first has failed
+    go_on.set()
+    for one in (lost, waited):
+        with pytest.raises(StoreBroken, match="disk I/O error; Syncline ends"):
+            await one
+    with pytest.raises(StoreBroken):
+        await store.write(Write("lease_take", [{"name": "a", "owner": "b", "now_ms": T0, "ttl_ms": 1}]))
+    assert len(commits) == 1, "a commit that succeeds now proves nothing"
+    assert [one.event.event_id for one in await store.events(0, 10)] == ["kept"]
+    await store.close()
+    again = await LiveSqliteStore.open(path, now_ms=T0)
+    assert [one.event.event_id for one in await again.events(0, 10)] == ["kept"]
+    assert await again.append([event("lost")], received_at_ms=T0) == [2]
+    await again.close()
+
+
+async def test_an_error_of_the_disk_is_one_even_where_undoing_it_meets_a_lock(tmp_path):
+    store = await LiveSqliteStore.open(str(tmp_path / "s.db"), now_ms=T0)
+
+    def fails(error):
+        def fail():
+            raise error
+
+        return fail
+
+    store._inner.commit = fails(apsw.IOError("disk I/O error"))
+    store._inner.rollback = fails(apsw.BusyError("locked"))
+    with pytest.raises(StoreBroken, match="disk I/O error"):
+        await store.append([event("a")], received_at_ms=T0)
+    del store._inner.rollback
+    store._inner.rollback()
     await store.close()
 
 

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from syncline.engine.leases import RENEWALS, TTL_MS, Lease
-from syncline.model.errors import Fenced, OutcomeUnknown, Retryable
+from syncline.model.errors import Fenced, OutcomeUnknown, Retryable, StoreBroken
 from syncline.stores.sqlite import SqliteStore
 from syncline.testing.store_tools import T0, put
 
@@ -58,6 +58,17 @@ async def test_a_lease_is_kept_over_a_store_that_takes_nothing_for_longer_than_i
     assert max(b - a for a, b in zip(away.asked, away.asked[1:], strict=False)) <= TTL_MS / RENEWALS
     rows = (await store.write(lease.guard))[0]
     assert rows == [(1,)], "ours as before: the fence is the first one"
+    await store.close()
+
+
+async def test_a_store_that_only_a_restart_can_mend_ends_whoever_keeps_a_lease():
+    clock = Clock(until_s=200)
+    store = SqliteStore.open(":memory:", now_ms=T0)
+    lease = Lease(Away(store, clock, 15, 200, StoreBroken("disk I/O error")), clock, "apply", "me")
+    await lease.take()
+    with pytest.raises(StoreBroken):
+        await lease.keep()
+    await lease.drop()  # it runs out by itself
     await store.close()
 
 

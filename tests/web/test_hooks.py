@@ -9,7 +9,7 @@ import pytest
 from tests.web.support import HOOK_SECRET, Client, StillClock, make_site
 
 from syncline.model.copying import replace
-from syncline.model.errors import Retryable
+from syncline.model.errors import Retryable, StoreBroken
 from syncline.web.limits import RateLimit, source_of
 
 BODY = b'{"sku": "MUG-01", "location": "1", "available": "4"}'
@@ -133,9 +133,12 @@ async def test_only_post(site, method):
     assert (await Client(site.app).ask(method, address(site))).status == 405
 
 
-async def test_a_store_that_cannot_keep_up_says_so(site, monkeypatch):
+@pytest.mark.parametrize(
+    "error", [Retryable("the disk is full"), StoreBroken("disk I/O error")], ids=["full", "broken"]
+)
+async def test_a_store_that_takes_nothing_says_so(site, monkeypatch, error):
     async def refuse(*args, **named):
-        raise Retryable("the disk is full")
+        raise error
 
     monkeypatch.setattr(site.store, "append", refuse)
     answer = await Client(site.app).post(address(site), BODY, headers=signed())

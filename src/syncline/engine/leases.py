@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from syncline.model.errors import Busy, OutcomeUnknown, Retryable
+from syncline.model.errors import Busy, OutcomeUnknown, Retryable, StoreBroken
 from syncline.ports import Clock, Store, Write
 
 TTL_MS = 30_000
@@ -54,6 +54,7 @@ class Lease:
 
         Raises:
             Fenced: the lease was lost.
+            StoreBroken: nothing will be taken until the process is started again.
         """
         wait_s = self._ttl_ms / RENEWALS / 1000
         while True:
@@ -77,5 +78,5 @@ class Lease:
         """Let the next worker take over at once; where the store does not take that, once the lease has run out."""
         try:
             await self._store.write(Write("lease_drop", [self._row()]))
-        except (Retryable, OutcomeUnknown) as error:
+        except (Retryable, OutcomeUnknown, StoreBroken) as error:
             log.warning("the store does not take it", action="store_refused", error=str(error))

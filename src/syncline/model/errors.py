@@ -12,7 +12,8 @@
     │   └── Forged       the signature is missing, wrong or too old: answer 401, keep nothing
     ├── AuthExpired      the credential is refused: pause the system, alarm once
     ├── Misconfigured    the configuration is wrong: refuse to start, say how to mend it
-    └── Fenced           this worker no longer owns what it writes to: stop at once
+    ├── Fenced           this worker no longer owns what it writes to: stop at once
+    └── StoreBroken      the store takes nothing any more until it is opened again: end the process
 """
 
 from __future__ import annotations
@@ -67,3 +68,11 @@ class Misconfigured(SynclineError):
 
 class Fenced(SynclineError):
     """Another worker owns this lane or partition now; whatever we hold is stale."""
+
+
+class StoreBroken(SynclineError):
+    """The store failed in a way that trying again cannot mend; what was written last may be there or not.
+
+    It is no ``Retryable``, so whatever waits for a store that takes nothing ends as well, and with it the process: its
+    supervisor starts it again, and what the disk really holds is read from the beginning.
+    """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from syncline.engine.failpoints import failpoint
 from syncline.model.change import LoggedEvent
-from syncline.model.errors import Busy, Forged, OutcomeUnknown, Rejected, Retryable
+from syncline.model.errors import Busy, Forged, OutcomeUnknown, Rejected, Retryable, StoreBroken
 from syncline.ports import Clock, Store, System, WebhookRequest
 
 BODY_BYTES_MAX = 8 * 1024 * 1024  # an order of 2,000 lines is 3 MB; larger bodies are nobody's webhook
@@ -79,7 +79,7 @@ class Ingress:
         events = [verified.event, *verified.more]
         try:
             offsets = await self._store.append(events, received_at_ms=now_ms)
-        except (Retryable, Busy, OutcomeUnknown) as error:
+        except (Retryable, Busy, OutcomeUnknown, StoreBroken) as error:
             return Answer(503, str(error), retry_after_s=5)
         except Rejected as error:
             counts.refused += 1

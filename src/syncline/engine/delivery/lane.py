@@ -35,7 +35,7 @@ from syncline.engine.routes import Routes, split_key
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
+from syncline.model.errors import AuthExpired, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload, PutOrder
 from syncline.ports import Clock, Row, Store, System, Write
 
@@ -685,7 +685,7 @@ class Lane:
         rules = self._operation(operation)
         try:
             found = await self.system.sink.look_up(operation, item)
-        except (SynclineError, OutcomeUnknown) as error:
+        except SynclineError as error:
             return Outcome(Result.UNKNOWN, str(error))
         if found is not None:
             return found

@@ -30,7 +30,7 @@ from typing import IO, Any
 import apsw
 
 from syncline.model.change import Cursor, Event, LoggedEvent
-from syncline.model.errors import Misconfigured, Retryable
+from syncline.model.errors import Misconfigured, Retryable, StoreBroken
 from syncline.ports import Row, Store, Write
 from syncline.stores.sqlite.store import Append, SqliteStore, connect
 
@@ -52,6 +52,13 @@ _Answer = tuple[asyncio.Future[Any], Any, BaseException | None]
 def _rows(work: _Work) -> int:
     task, _ = work
     return len(task.events) if isinstance(task, Append) else sum(len(write.rows) for write in task)
+
+
+def _as_told(error: BaseException) -> StoreBroken:
+    return StoreBroken(
+        f"the database cannot be written any more: {error}; Syncline ends, and is safe to start again once the disk "
+        "is sound"
+    )
 
 
 def lock_database(path: str) -> IO[str]:
@@ -135,8 +142,10 @@ class LiveSqliteStore(Store):
         return self._stopping.is_set()
 
     def _submit(self, work: Append | Sequence[Write]) -> asyncio.Future[Any]:
-        if self._closing or self._broken is not None:
-            raise Retryable(f"the store is closed ({self._broken or 'stopping'})")
+        if self._broken is not None:
+            raise _as_told(self._broken)
+        if self._closing:
+            raise Retryable("the store is closed (stopping)")
         if self._waiting >= WAITING_MAX:
             raise Retryable("the disk does not keep up: too many transactions wait to be committed")
         future: asyncio.Future[Any] = self._loop.create_future()
@@ -225,6 +234,8 @@ class LiveSqliteStore(Store):
 
     def _commit(self, batch: list[_Work]) -> None:
         try:
+            if self._broken is not None:  # what waited meanwhile: an fsync that succeeds now proves nothing
+                raise self._broken
             answers = self._run_together(batch) or self._run_apart(batch)
             self._inner.commit()
             self.commits += 1
@@ -279,7 +290,7 @@ class LiveSqliteStore(Store):
         try:
             self._inner.rollback()
         except apsw.Error as again:
-            error = again
+            error = again if isinstance(error, apsw.FullError | apsw.BusyError) else error
         if isinstance(error, apsw.FullError):
             return Retryable("the disk is full: nothing was accepted; free space and it resumes by itself")
         if isinstance(error, apsw.BusyError):
@@ -288,7 +299,7 @@ class LiveSqliteStore(Store):
             )
         # After a failed fsync the kernel may have dropped the pages: never ask again and believe it.
         self._broken = error
-        return Retryable(f"the database cannot be written any more: {error}")
+        return _as_told(error)
 
     def _answer(self, answers: list[_Answer]) -> None:
         for future, result, error in answers:
