@@ -219,6 +219,25 @@ async def test_holds_that_come_together_share_a_transaction_and_are_taken_each_b
     assert await world.left("A") == await world.left("B") == 0
 
 
+async def test_what_was_seen_last_is_tried_without_a_look_and_looked_at_where_it_is_not_so(world):
+    await world.left("A")
+    read, looks = world.store.read, []
+
+    async def watched(statement, **parameters):
+        looks.extend([statement] * (statement == "shelves"))
+        return await read(statement, **parameters)
+
+    world.store.read = watched
+    await world.holds.reserve("r1", "shop", [Line("A", 1)])
+    assert not looks
+    await world.figure("A", "1", 0)  # fewer than was seen
+    assert await refused(world.holds.reserve("r2", "shop", [Line("A", 4)])) == "not_enough"
+    assert looks
+    await world.figure("A", "1", 20)  # more than was seen
+    assert (await world.holds.reserve("r3", "shop", [Line("A", 15)])).complete
+    assert await refused(world.holds.reserve("r4", "shop", [Line("A", 15)])) == "not_enough"
+
+
 async def test_more_than_one_transaction_may_carry_go_on_in_the_next(world):
     await world.figure("C", "1", 3 * TOGETHER_MAX)
     await world.left("C")

@@ -45,6 +45,7 @@ from typing import Any
 import structlog
 
 from syncline.engine.catalog import Catalog
+from syncline.engine.derive.dirty import mark
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.refused import Refused
 from syncline.engine.routes import Route, Routes
@@ -196,10 +197,15 @@ class Holds:
         """
         self._check(lines, expires_in_ms)
         plan = self._plan(channel, lines)
-        for _ in range(TRIES_MAX):
-            rooms, due, now_ms = await self._shelves.rooms(_pools(plan))
+        pools = _pools(plan)
+        for attempt in range(TRIES_MAX):
+            # What was left when somebody last looked is good enough for a try: hold_put compares for itself.
+            guess = None if attempt else self._shelves.remembered(pools)
+            rooms, due, now_ms = guess or await self._shelves.rooms(pools)
             quantities = _quantities(plan, rooms, allow_partial=allow_partial)
             if quantities is None:
+                if guess:
+                    continue
                 known = await self._rows(reference)
                 if known:
                     return self._same(reference, known, channel, plan)
@@ -496,9 +502,8 @@ class Holds:
         """
         rows = await self._known(reference)
         now_ms = self._clock.now_ms()
-        skus = sorted({row[3] for row in rows})
         await self._store.write(
-            Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+            mark((row[3] for row in rows), now_ms),
             Write("hold_release", [{"reference": reference}]),
         )
         self._wake()
@@ -506,9 +511,7 @@ class Holds:
 
     async def _mark(self, rows: Sequence[Row]) -> None:
         """What a hold lowers, or does no more, is to be shown."""
-        now_ms = self._clock.now_ms()
-        skus = sorted({row[3] for row in rows})
-        await self._store.write(Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]))
+        await self._store.write(mark((row[3] for row in rows), self._clock.now_ms()))
         self._wake()
 
     async def _rows(self, reference: str) -> list[Row]:
@@ -565,7 +568,7 @@ class Holds:
                 reference: channel for _, reference, channel, _, confirmed_at_ms, _ in due if confirmed_at_ms
             }
             await self._store.write(
-                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+                mark(skus, now_ms),
                 Write("hold_lapse", [{"sku": sku, "firm": True, "now_ms": until_ms} for sku in skus]),
                 Write(
                     "parked_put",
@@ -588,10 +591,7 @@ class Holds:
         if met:  # an order that was applied in the very moment in which its hold learned its name
             orders = {reference: order for _, reference, order in met}
             await self._store.write(
-                Write(
-                    "dirty_mark",
-                    [{"sku": s, "changed_at_ms": now_ms} for s in sorted({row[0] for row in met})],
-                ),
+                mark((row[0] for row in met), now_ms),
                 Write("hold_meet", [{"reference": key, "order_key": order} for key, order in orders.items()]),
             )
             self._wake()

@@ -15,6 +15,7 @@ from typing import Any
 
 from syncline.engine.capture.ingress import BODY_BYTES_MAX
 from syncline.engine.delivery.discarded import FOLLOWERS, OPEN, WHY, discard, discarded, following
+from syncline.engine.derive.dirty import mark
 from syncline.engine.engine import Engine
 from syncline.engine.inquiry import deliveries_of, order_keys
 from syncline.engine.privacy.persons import ERASED
@@ -501,8 +502,7 @@ class Operations:
         return Done("Its numbers are being computed again; only a difference is sent.", 1)
 
     def _dirty(self, skus: Sequence[str]) -> Write:
-        now_ms = self._clock.now_ms()
-        return Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus])
+        return mark(skus, self._clock.now_ms())
 
     async def replay_order(self, query: str, *, by: str) -> Done:
         """Read one order again at its channel, and let whatever of it does not move go on, also what was discarded.

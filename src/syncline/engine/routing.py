@@ -19,6 +19,7 @@ import msgspec
 
 from syncline.engine.apply.wants import wanted_of
 from syncline.engine.catalog import Catalog
+from syncline.engine.derive.dirty import mark
 from syncline.engine.derive.facts import Facts
 from syncline.engine.derive.stock import StockDeriver
 from syncline.engine.refused import Refused
@@ -401,10 +402,9 @@ class Router:
             writes.append(Write("delivery_touch", [self._move(inventory, order.key, now_ms)]))
         if moves:
             skus = sorted({str(row["sku"]) for row in moves})
-            marks = [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]
             writes += [
                 Write("demand_place", moves, told=False),
-                Write("dirty_mark", marks, told=False),
+                mark(skus, now_ms),
                 Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(skus)], told=False),
             ]
         return tuple(writes)

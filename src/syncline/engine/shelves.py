@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from syncline.engine.derive.dirty import mark
 from syncline.engine.figures import figure
 from syncline.engine.routes import SEP, Route, Routes, split_key
 from syncline.inventory.availability import Demand, publish
@@ -64,6 +65,7 @@ class Shelves:
         self._wake = wake
         self._own_rules = {sku for route in routes.all for sku in route.rules.skus}
         self._names: dict[tuple[str, str, str], dict[str, bool]] = {}
+        self._last: dict[Pool, Room] = {}
         self._wanted: set[str] = set()
         self._readers: list[asyncio.Future[tuple[dict[str, dict[str, Row]], int]]] = []
         self._reading: set[asyncio.Task[None]] = set()
@@ -115,6 +117,16 @@ class Shelves:
         locations = set(route.locations) - set(rule.excluded)
         return SEP.join([_pool(route.source, locations, rule), f"{kind}{said} {route.name}"])
 
+    def remembered(self, pools: set[Pool]) -> tuple[dict[Pool, Room], list[str], int] | None:
+        """What ``rooms`` last found, without a look at the store; ``None`` where it has not been asked for all of it.
+
+        Too much or too little by now, so only for what compares again where it writes.
+        """
+        try:
+            return {at: self._last[at] for at in pools}, [], self._clock.now_ms()
+        except KeyError:
+            return None
+
     async def rooms(self, pools: set[Pool]) -> tuple[dict[Pool, Room], list[str], int]:
         """What is left in some pools, the SKUs of which holds are over but not ended yet, and the moment.
 
@@ -132,6 +144,9 @@ class Shelves:
                 else:
                     rooms[sku, pool] = Room(row[2] - row[6], row[5])
             if not old:
+                if len(self._last) > NAMES_MAX:
+                    self._last.clear()
+                self._last.update(rooms)
                 due = [sku for sku in skus if any(row[7] for row in known[sku].values())]
                 return rooms, due, now_ms
             await self._refresh(old)
@@ -184,9 +199,8 @@ class Shelves:
             known, now_ms = await self._read(skus)
             new = [(sku, pool) for sku, pool in asked if pool not in known.get(sku, {})]
             if new:
-                marks = [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({sku for sku, _ in new})]
                 await self._store.write(
-                    Write("dirty_mark", marks),
+                    mark((sku for sku, _ in new), now_ms),
                     Write("shelf_open", [{"sku": sku, "pool": pool} for sku, pool in new]),
                 )
                 self._wake()

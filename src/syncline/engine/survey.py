@@ -18,6 +18,7 @@ import structlog
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.buffers import AutoBuffers
 from syncline.engine.derive.demand import DemandLearner, Known
+from syncline.engine.derive.dirty import mark
 from syncline.engine.figures import figure
 from syncline.engine.routes import Route, Routes, split_key
 from syncline.freshness.demand import HOUR_MS
@@ -238,7 +239,7 @@ class Survey:
         if puts or drops:
             await self._store.write(
                 self._guard(),
-                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in marks]),
+                mark(marks, now_ms),
                 # What holds may take is less what a buffer keeps back.
                 Write("shelf_stale", [{"sku": sku} for sku in self._routes.recipes.bases(marks)]),
                 Write("standing_put", puts),

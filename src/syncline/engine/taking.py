@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from syncline.engine.derive.dirty import mark
 from syncline.engine.shelves import Pool, Room
 from syncline.model.errors import Fenced
 from syncline.ports import Store, Write
@@ -77,19 +78,14 @@ class Taking:
     ) -> None:
         rows = [row for row, _ in putting.values()]
         now_ms = max(row["now_ms"] for row in rows)
-        skus = sorted({row["sku"] for row in rows})
         try:
-            results = await self._store.write(
-                Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
-                Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in sorted(over)]),
-                Write("hold_put", rows),
-            )
+            *_, put = await self._store.write(*_opened(rows, over, now_ms), Write("hold_put", rows))
         except Exception as error:  # noqa: BLE001 (handed to those whose holds they are)
             for _, taken in putting.values():
                 if not taken.done():
                     taken.set_exception(error)
         else:
-            got = {reference for (reference,) in results[2]}
+            got = {reference for (reference,) in put}
             for reference, (_, taken) in putting.items():
                 if not taken.done():
                     taken.set_result(reference in got)
@@ -103,14 +99,7 @@ class Taking:
             taking = self._taking.setdefault((row["sku"], row["pool"]), {})
             taking[done] = taking.get(done, 0) + row["quantity"]
         try:
-            await self._store.write(
-                Write(
-                    "dirty_mark",
-                    [{"sku": sku, "changed_at_ms": now_ms} for sku in sorted({row["sku"] for row in rows})],
-                ),
-                Write("hold_lapse", [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in due]),
-                *writes,
-            )
+            await self._store.write(*_opened(rows, due, now_ms), *writes)
         finally:
             done.set_result(True)
             for row in rows:
@@ -122,3 +111,9 @@ class Taking:
         taking.pop(done, None)
         if not taking:
             self._taking.pop(at, None)
+
+
+def _opened(rows: Iterable[Mapping[str, Any]], due: Iterable[str], now_ms: int) -> tuple[Write, Write]:
+    """Lock the SKUs of some holds, and end what is over."""
+    lapses = [{"sku": sku, "firm": False, "now_ms": now_ms} for sku in sorted(due)]
+    return mark((row["sku"] for row in rows), now_ms), Write("hold_lapse", lapses, told=False)

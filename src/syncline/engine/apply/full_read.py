@@ -21,6 +21,7 @@ from syncline.engine.apply.doubt import SOME_MAX, some
 from syncline.engine.apply.guards import cut, share_of, too_many
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import decode
+from syncline.engine.derive.dirty import mark
 from syncline.engine.routes import Routes, split_key
 from syncline.engine.words import plural
 from syncline.inventory.availability import offered
@@ -352,7 +353,7 @@ class FullReads:
         skus = list(dict.fromkeys(split_key(key)[0] for key in keys))
         now_ms = self._clock.now_ms()
         return [
-            Write("dirty_mark", [{"sku": sku, "changed_at_ms": now_ms} for sku in skus]),
+            mark(skus, now_ms),
             Write("shelf_stale", [{"sku": sku} for sku in skus]),
         ]
 

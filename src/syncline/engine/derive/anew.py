@@ -12,6 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from syncline.engine.codec import fingerprint
+from syncline.engine.derive.dirty import mark
 from syncline.engine.routes import Routes
 from syncline.model.change import Flow, Kind
 from syncline.model.errors import OutcomeUnknown, Retryable
@@ -70,9 +71,7 @@ class Anew:
                 if not items:
                     break
                 await self._room()
-                now_ms = self._clock.now_ms()
-                marks = [{"sku": row[0], "changed_at_ms": now_ms} for row in items]
-                await self._store.write(Write("dirty_mark", marks))
+                await self._store.write(mark((row[0] for row in items), self._clock.now_ms()))
                 self._wake()
                 marked += len(items)
                 after = items[-1][0]

@@ -25,7 +25,7 @@ from syncline.stores.sqlite.many import MANY_LEAST, for_many, keys_of
 from syncline.stores.statements import load_migrations, load_queries, pending_migrations
 
 ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
-PAGE_SIZE = 8192
+PAGE_SIZE = 4096
 BUSY_TIMEOUT_MS = 5_000
 SYNCHRONOUS_FULL = 2
 # Compiled statements. One that is used goes to the end of the row, so a rare one is kept for that many uses of others.

@@ -39,7 +39,7 @@ BATCH_MAX = 512  # transactions in one commit
 SMALL_ROWS = 8
 LARGE_ROWS = 200  # rows of large transactions in one commit, after which small ones have their turn again
 WAITING_MAX = 20_000  # transactions that may wait; beyond this, callers are refused before acceptance
-CHECKPOINT_EVERY_PAGES = 4_000
+CHECKPOINT_EVERY_PAGES = 8_000
 # Nobody writes while the log is begun anew, so that does not wait for a reader that takes its time, such as a backup.
 CHECKPOINT_WAIT_MS = 50
 # How long a busy event loop keeps the writer from going on. Python's 5 ms are longer than a commit takes.
