@@ -17,6 +17,7 @@ from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
 from syncline.stores.rewind import rewind_statements
 from syncline.web.access import SESSION_MS, Access, Role, hash_token, login_link, private_file
+from syncline.web.api import openapi
 from syncline.web.app import ENDPOINTS
 from syncline.web.serve import way_in
 
@@ -24,6 +25,22 @@ ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
 OPEN |= {("POST", "/v1/adobe-commerce/webhooks/{system}/{token}/{gate}")}  # by its signature
 SESSION_ONLY = {"/logout"}
+CHECKOUT_MAY = OPEN | {
+    ("GET", "/v1/availability"),
+    ("POST", "/v1/holds"),
+    ("GET", "/v1/holds/{reference}"),
+    ("POST", "/v1/holds/{reference}/confirm"),
+    ("POST", "/v1/holds/{reference}/release"),
+    ("POST", "/v1/credit/check"),
+    ("GET", "/v1/credit"),
+    ("GET", "/v1/credit/{reference}"),
+    ("POST", "/v1/credit/{reference}/confirm"),
+    ("POST", "/v1/credit/{reference}/release"),
+    ("POST", "/v1/prices/query"),
+    ("POST", "/v1/routing/quote"),
+    ("GET", "/v1/openapi.json"),
+    ("POST", "/logout"),
+}
 
 
 @pytest.fixture
@@ -61,13 +78,40 @@ async def test_every_endpoint_with_every_role(site, endpoint, role):
     answer = await Client(site.app, token).ask(endpoint.method, path)
     if endpoint.least is None:
         assert answer.status in (200, 401)  # 401: an empty token at the login form
-    elif role in ROLES and Role[role.upper()] >= endpoint.least:
+    elif role == "checkout" and (endpoint.method, endpoint.path) not in CHECKOUT_MAY:
+        assert answer.status == 403
+    elif role == "checkout" or (role in ROLES and Role[role.upper()] >= endpoint.least):
         assert answer.status not in (401, 403), answer.text
     elif role in ROLES:
         assert answer.status == 403
     else:
         assert answer.status == (303 if endpoint.page and endpoint.method == "GET" else 401)
     assert_clean(site, answer)
+
+
+def test_a_checkout_may_what_is_listed_here_and_is_described_so():
+    """Its token lies on a shop's web server: what it opens, whoever breaks in there has."""
+    paths = openapi("1")["paths"]
+    described = {
+        (method.upper(), path)
+        for path, methods in paths.items()
+        for method, told in methods.items()
+        if "checkout" in told["description"]
+    }
+    assert described == {(method, path) for method, path in CHECKOUT_MAY - OPEN if path.startswith("/v1/")}
+    assert {(e.method, e.path) for e in ENDPOINTS} >= CHECKOUT_MAY
+
+
+async def test_a_checkouts_token_opens_no_session(site):
+    for ask in (
+        Client(site.app).get("/login", query=f"token={site.tokens['checkout']}"),
+        Client(site.app).post("/login", f"token={site.tokens['checkout']}".encode()),
+    ):
+        answer = await ask
+        assert answer.status == 403 and not answer.cookies
+        assert "opens no page" in answer.text
+        assert_clean(site, answer)
+    assert "log in" not in {entry.action for entry in await site.operations.audit.newest(limit=50)}
 
 
 def assert_clean(site, answer) -> None:

@@ -36,11 +36,14 @@ TokenBytes = Callable[[int], bytes]
 
 
 class Role(IntEnum):
-    """What a person may do; each role may do all that the ones before it may."""
+    """What somebody may do. Each role may do all that the ones before it may, but a checkout does not look.
+
+    Its token lies on a shop's web server, so it answers what a cart asks and opens nothing else.
+    """
 
     NOBODY = 0  # not logged in
     VIEWER = 1  # look
-    CHECKOUT = 2  # hold stock for a buyer; the role of a shop's token
+    CHECKOUT = 2  # ask and hold for a buyer; the role of a shop's token
     OPERATOR = 3  # release, edit, discard, replay
     ADMIN = 4  # accounts
 
@@ -55,7 +58,7 @@ class Person:
 
     def may(self, least: Role) -> bool:
         """Whether the role suffices."""
-        return self.role >= least
+        return least is Role.CHECKOUT if self.role is Role.CHECKOUT else self.role >= least
 
 
 class _Session(msgspec.Struct, frozen=True, array_like=True):
