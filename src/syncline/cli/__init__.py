@@ -26,6 +26,7 @@ from syncline.cli import (
     routing,
     run,
     simulator,
+    token,
     whatif,
 )
 from syncline.cli.metavars import name_values
@@ -53,6 +54,7 @@ for module in (
     privacy,
     alert,
     backup,
+    token,
     doctor,
     demo,
     simulator,
