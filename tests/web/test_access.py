@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import re
 from pathlib import Path
@@ -15,6 +16,7 @@ from typer.testing import CliRunner
 from syncline.cli import app
 from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
+from syncline.ports import Write
 from syncline.stores.rewind import rewind_statements
 from syncline.web.access import SESSION_MS, Access, Role, hash_token, login_link, private_file
 from syncline.web.api import openapi
@@ -211,8 +213,6 @@ async def test_a_changed_role_counts_at_once(site):
     cookie = client.cookie
     rows = await site.store.read("accounts")
     hash_ = next(row[2] for row in rows if row[0] == "Ada")
-    from syncline.ports import Write
-
     await site.store.write(
         Write("account_put", [{"name": "Ada", "role": "viewer", "token_hash": hash_, "now_ms": 0}])
     )
@@ -441,6 +441,29 @@ async def test_the_first_start_writes_one_token_for_its_owner_only(tmp_path: Pat
     assert login_link("http://127.0.0.1:8080/", "a+b") == "http://127.0.0.1:8080/login?token=a%2Bb"
 
 
+@pytest.mark.parametrize("content", ["", "\n", "abc"])
+async def test_a_token_file_that_was_cut_off_lets_nobody_in(tmp_path: Path, content):
+    """A full disk or a death may leave the file without its token; an empty form would have been the key."""
+    site = await make_site(seeded=False)
+    for name, _, _ in await site.access.people():
+        await site.access.drop(name, by="test")
+    file = tmp_path / "syncline.token"
+    file.write_text(content)
+    file.chmod(0o600)
+    with pytest.raises(Misconfigured, match="delete it"):
+        await site.access.first_start(file)
+    assert await site.access.people() == []
+    file.unlink()
+    assert len(await site.access.first_start(file)) == 43
+
+
+async def test_no_token_is_nobodys_whatever_the_store_says(site):
+    row = {"name": "admin", "role": "admin", "token_hash": hash_token(""), "now_ms": 0}
+    await site.store.write(Write("account_put", [row]))
+    answer = await Client(site.app).post("/login", b"token=")
+    assert answer.status == 401 and not answer.cookies
+
+
 def test_no_token_is_said_where_another_program_keeps_what_is_said(tmp_path, monkeypatch):
     file = tmp_path / "syncline.token"
     file.write_text("t0ken\n")
@@ -457,6 +480,17 @@ def test_no_token_is_said_where_another_program_keeps_what_is_said(tmp_path, mon
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     run(shadow=False, routes=None)
     assert asked == [False, True]
+
+
+def test_a_file_that_a_full_disk_cut_off_is_not_left(tmp_path: Path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(Misconfigured, match="cannot be written: No space left"):
+        private_file(tmp_path / "secret", lambda: "new")
+    monkeypatch.undo()
+    assert private_file(tmp_path / "secret", lambda: "newer") == "newer"
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path):
