@@ -79,13 +79,14 @@ def api() -> str:
         [
             f"`{endpoint.method} {endpoint.path.replace(':int', '')}`",
             endpoint.summary,
-            endpoint.least.name.lower() if endpoint.least is not None else "a signature",
+            endpoint.needs or "a signature",
             cell(endpoint.query),
         ]
         for endpoint in module.ENDPOINTS
     ]
     return (
         "# HTTP API\n\nJSON, with `Authorization: Bearer TOKEN`. `GET /v1/openapi.json` describes every type. Each role may "
-        "do all that the ones before it may: viewer, checkout, operator, admin. `GET /healthz` needs no login.\n\n"
-        + table(["endpoint", "what it does", "least role", "query"], rows)
+        "do all that the ones before it may: viewer, operator, admin. A checkout, the role of a shop's token, may do what names it and "
+        "nothing else; an operator may do that as well. `GET /healthz` needs no login.\n\n"
+        + table(["endpoint", "what it does", "role", "query"], rows)
     )

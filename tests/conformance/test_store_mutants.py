@@ -656,6 +656,11 @@ BROKEN = {
     "keeps known demand settled": says("demand_known", "erp_quantity = :quantity, settled = 0", "erp_quantity = :quantity"),
     "settles by any figure": says("demand_settle", "AND erp_quantity = :erp_quantity", ""),
     "settles any quantity": says("demand_settle", "AND quantity = :quantity", ""),
+    "believes its own answer over the ERP": says("demand_known", "OR erp_stamp_ms IS NULL", "OR 1"),
+    "lets nobody raise what the ERP told": says("demand_known", ":erp_stamp_ms IS NOT NULL OR", ""),
+    "lets no answer lower what the ERP told": says("demand_known", "OR erp_quantity >= :quantity", "OR erp_quantity = :quantity"),
+    "keeps an answer's moment out": says("demand_known", "OR erp_quantity >= :quantity", "OR erp_quantity > :quantity"),
+    "takes no answer": says("demand_known", "OR erp_stamp_ms IS NULL", ""),
     "forgets the quantity before": says("demand_known", "min(erp_before, erp_quantity)", "erp_before"),
     "takes later stamps": says("demand_known", "coalesce(our_stamp_ms, :our_stamp_ms)", "coalesce(:our_stamp_ms, our_stamp_ms)"),
     "keeps stamps of another quantity": says("demand_known", "ELSE :our_stamp_ms END", "ELSE coalesce(:our_stamp_ms, our_stamp_ms) END"),
@@ -2058,6 +2063,24 @@ CAUGHT_BY = {
         "settled_demand_opens_again_when_it_changes",
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
     ],
+    "believes its own answer over the ERP": [
+        "what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call",
+    ],
+    "lets nobody raise what the ERP told": [
+        "what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call",
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "lets no answer lower what the ERP told": [
+        "what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call",
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
+    "keeps an answer's moment out": [
+        "what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call",
+    ],
+    "takes no answer": [
+        "settled_demand_opens_again_when_it_changes",
+        "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+    ],
     "settles by any figure": [
         "demand_is_settled_only_by_the_figures_it_was_computed_from",
     ],
@@ -2072,6 +2095,7 @@ CAUGHT_BY = {
     ],
     "keeps stamps of another quantity": [
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+        "what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call",
     ],
     "believes what it learned first": [
         "what_is_learned_of_demand_replaces_what_was_known",
@@ -2234,6 +2258,7 @@ CAUGHT_BY = {
     ],
     "remembers only the quantity just before": [
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",
+        "what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call",
     ],
     "forgets what was settled": [
         "the_erps_quantity_remembers_the_least_one_before_and_its_first_stamps",

@@ -98,6 +98,10 @@ def played(
     try:
         return loop.run_until_complete(story()), said
     finally:
+        for task in (left := asyncio.all_tasks(loop)):
+            task.cancel()
+        if left:
+            loop.run_until_complete(asyncio.wait(left))
         loop.close()
 
 
@@ -139,6 +143,16 @@ def test_without_their_routes_the_promises_are_broken():
     assert (scened.companies_wrong, scened.invoices_wrong, scened.returns_wrong) == (2, 1, 1)
     assert scened.credit_wrong == 1, "nobody is there to be told of it"
     assert len(outcome.broken()) == 4
+
+
+def test_a_warehouse_that_breaks_down_is_no_promise_kept(monkeypatch):
+    async def broken(self):
+        raise RuntimeError("nobody ships")
+
+    monkeypatch.setattr(Story, "_staff", broken)
+    with pytest.raises(ExceptionGroup) as group:
+        played("netsuite", "shopify", 2.0, seed=1)
+    assert [str(error) for error in group.value.exceptions] == ["nobody ships"]
 
 
 def test_a_storefront_that_gets_no_decision_says_so():

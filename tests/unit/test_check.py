@@ -146,6 +146,20 @@ def test_one_fault_that_several_checks_met_is_told_once_with_all_that_met_it(fou
     assert told[f"shop: orders, items, {WHAT}"].mend == f"nobody answers ({ids[0]}): see the address"
 
 
+def test_a_fault_is_never_told_under_what_is_well():
+    told = [
+        ("the token works", True, ""),
+        ("scopes", False, "token"),
+        ("webhooks", False, "token"),
+        ("a token", True, ""),
+    ]
+    assert check.each_fault_once(told) == [
+        ("the token works", True, ""),
+        ("scopes, webhooks", False, "token"),
+        ("a token", True, ""),
+    ]
+
+
 def test_a_store_that_the_service_works_with_is_no_fault(found):
     with lock_database(str(found.folder / "syncline.sqlite")):
         told = next(one for what, one in found(erp=None).items() if what.startswith("store"))

@@ -236,6 +236,25 @@ def test_setting_what_the_erp_says_undoes_a_sale_that_it_cannot_contain():
     play(story)
 
 
+def test_an_order_that_it_could_not_forward_ends_the_play():
+    async def story(clock):
+        async def broken(operation, items, mark):
+            raise Rejected("the play is wrong")
+
+        books = erp(clock, [5, 0, 0])
+        books.deliver = broken
+        plain = SetOnEvent(clock, {"a": channel(clock, [5, 0, 0])}, books, poll_ms=240_000)
+        running = asyncio.get_running_loop().create_task(plain.run())
+        await clock.sleep(1)
+        plain._start(order_of("1", clock.now_ms(), []), "a")
+        await asyncio.wait(
+            [running, asyncio.ensure_future(clock.sleep(60))], return_when=asyncio.FIRST_COMPLETED
+        )
+        assert [str(error) for error in running.exception().exceptions] == ["the play is wrong"]
+
+    play(story)
+
+
 # --- the table -------------------------------------------------------------------------------------
 
 

@@ -102,17 +102,80 @@ def test_a_wrong_table_names_the_field_and_the_mend(text, says):
     assert says in str(error.value)
 
 
+# --- keys of many parts ---------------------------------------------------------------------------------------------
+
+DEEP = "a." * 20_000
+UNFINISHED = {
+    "quotes": '"' * 60_000,
+    "escapes": '"\\' * 30_000,
+    "literals": "'''" + "' " * 30_000,
+    "long text": '"""' + '\\"""' * 15_000,
+    "dots": ". " * 30_000,
+    "one word": "." + "a" * 60_000,
+    "short keys": (".a" * 7 + " b") * 3_000,
+}
+
+
+@pytest.fixture
+def unread(monkeypatch):
+    """TOML that reaches the reader fails the test: it is what costs."""
+
+    def loads(text):
+        raise AssertionError("this was read")
+
+    monkeypatch.setattr("syncline.mapping.tables.tomllib.loads", loads)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"{DEEP}a = 1",
+        f"[{DEEP}a]",
+        f"[[{DEEP}a]]",
+        f"[{'a . ' * 9_000}a]\n" + "b.c = 1\n" * 3_000,
+        "a = {" + '"b".' * 9_000 + "c = 1}",
+        "a = {" + "'b'\t.\t" * 9_000 + "c = 1}",
+        f'x = """ \\""" " "" """\n{DEEP}a = 1',
+        f"x = ''' \\ '' '''\n{DEEP}a = 1",
+        f'x = "a # \\" b" # " \n{DEEP}a = 1',
+        f"x = 'a # \\' # ' \n{DEEP}a = 1",
+        f'x = """"quoted""""" # """\n{DEEP}a = 1',
+    ],
+)
+def test_a_key_of_many_parts_is_refused_before_it_is_read(unread, text):
+    with pytest.raises(MappingError, match=r"more than 8 parts; write \[system.order\]"):
+        read_tables(text, WRITABLE)
+
+
+def test_many_dots_that_are_no_key_are_read():
+    dots = "1.2.3.4.5.6.7.8.9.10.11.12"
+    for form in (""" "'{}'" # {}""", ' """\\\n\'{}\'""" # \'{}', " '''\n'{}' ''' # \" {}"):
+        text = f"# {dots}\n[erp.order]\ncustbody_a ={form.replace('{}', dots)}\n"
+        assert read_tables(text, WRITABLE).fields("erp", whole(), "shop")[0].text == dots
+    fields = ", ".join(f"order.custbody_{n} = 'order.billing.city'" for n in range(30))
+    assert len(read_tables(f"erp = {{{fields}}}", WRITABLE).fields("erp", whole(), "shop")) == 30
+
+
+@pytest.mark.parametrize("text", UNFINISHED.values(), ids=UNFINISHED)
+@pytest.mark.timeout(10)  # the square of 60,000 takes longer
+def test_looking_for_them_goes_over_no_text_twice(text):
+    with pytest.raises(MappingError, match="not valid TOML"):
+        read_tables(text, WRITABLE)
+
+
 # --- versions -------------------------------------------------------------------------------------------------------
 
 
 class Clock:
     at_ms = START_MS
+    rested = 0
 
     def now_ms(self):
         self.at_ms += 1
         return self.at_ms
 
-    async def sleep(self, seconds): ...
+    async def sleep(self, seconds):
+        self.rested += 1
 
 
 class Stage:
@@ -242,6 +305,7 @@ async def test_a_trial_tells_what_would_change_and_changes_nothing():
     gone = await stage.mappings.trial("")
     assert [(one.before, one.after) for one in gone.changes] == [("a gift", None), ("b", None)]
     assert (await stage.mappings.trial(field("'x'"), limit=1)).orders == 1
+    assert stage.clock.rested >= 3 * 3 + 1  # after each order others have their turn
     assert len(await stage.mappings.history()) == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
@@ -29,7 +30,7 @@ from syncline.simulate.predicted import predicted
 from syncline.simulate.promises import Promises
 from syncline.simulate.report.page import page
 from syncline.simulate.report.words import all_flows_words, sentences
-from syncline.simulate.trace import COLUMNS
+from syncline.simulate.trace import COLUMNS, Trace
 from syncline.simulate.whatif import Prices, play_all, result
 
 MONDAY_MS = 1_789_948_800_000  # 2026-09-21T00:00:00Z
@@ -317,3 +318,18 @@ def test_every_figure_can_be_counted_from_the_ledger(tmp_path: Path):
 def test_a_ledger_that_cannot_be_written_is_said(tmp_path: Path):
     with pytest.raises(Misconfigured, match="cannot be written"):
         play_all(case(), [Setting("daily")], ledger=tmp_path / "none" / "ledger.csv")
+
+
+def test_what_a_spreadsheet_would_run_is_shown_by_it_and_numbers_stay_numbers():
+    to = io.StringIO()
+    trace = Trace(to, "hybrid", lambda: MONDAY_MS)
+    for sku in ("=1+1", "+A1", "-2", "@SUM(A1)", "\t=1+1", "\r=1+1", "\n\x00 =1", "'kept", "5-A", "#7"):
+        trace.sold("shop", "=HYPERLINK(1)", sku, 3, -1)
+    trace.landed(Flow.INVENTORY, "shop", "=1", MONDAY_MS, -5, apart=False, untold=True)
+    rows = list(csv.reader(io.StringIO(to.getvalue())))
+    assert [row[5] for row in rows] == [
+        "'=1+1", "'+A1", "'-2", "'@SUM(A1)", "'=1+1", "'=1+1", "'=1", "'kept", "5-A", "#7", "'=1",
+    ]  # fmt: skip
+    assert {row[4] for row in rows[:-1]} == {"'=HYPERLINK(1)"}
+    assert {tuple(row[6:8]) for row in rows[:-1]} == {("3", "-1")}
+    assert rows[-1][14] == "-5"

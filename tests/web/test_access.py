@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import re
 from pathlib import Path
@@ -15,8 +16,10 @@ from typer.testing import CliRunner
 from syncline.cli import app
 from syncline.cli.run import run
 from syncline.model.errors import Misconfigured
+from syncline.ports import Write
 from syncline.stores.rewind import rewind_statements
 from syncline.web.access import SESSION_MS, Access, Role, hash_token, login_link, private_file
+from syncline.web.api import openapi
 from syncline.web.app import ENDPOINTS
 from syncline.web.serve import way_in
 
@@ -24,6 +27,22 @@ ROLES = tuple(role.name.lower() for role in Role if role is not Role.NOBODY)
 OPEN = {("GET", "/login"), ("POST", "/login"), ("GET", "/healthz"), ("GET", "/static/{name}")}
 OPEN |= {("POST", "/v1/adobe-commerce/webhooks/{system}/{token}/{gate}")}  # by its signature
 SESSION_ONLY = {"/logout"}
+CHECKOUT_MAY = OPEN | {
+    ("GET", "/v1/availability"),
+    ("POST", "/v1/holds"),
+    ("GET", "/v1/holds/{reference}"),
+    ("POST", "/v1/holds/{reference}/confirm"),
+    ("POST", "/v1/holds/{reference}/release"),
+    ("POST", "/v1/credit/check"),
+    ("GET", "/v1/credit"),
+    ("GET", "/v1/credit/{reference}"),
+    ("POST", "/v1/credit/{reference}/confirm"),
+    ("POST", "/v1/credit/{reference}/release"),
+    ("POST", "/v1/prices/query"),
+    ("POST", "/v1/routing/quote"),
+    ("GET", "/v1/openapi.json"),
+    ("POST", "/logout"),
+}
 
 
 @pytest.fixture
@@ -61,13 +80,40 @@ async def test_every_endpoint_with_every_role(site, endpoint, role):
     answer = await Client(site.app, token).ask(endpoint.method, path)
     if endpoint.least is None:
         assert answer.status in (200, 401)  # 401: an empty token at the login form
-    elif role in ROLES and Role[role.upper()] >= endpoint.least:
+    elif role == "checkout" and (endpoint.method, endpoint.path) not in CHECKOUT_MAY:
+        assert answer.status == 403
+    elif role == "checkout" or (role in ROLES and Role[role.upper()] >= endpoint.least):
         assert answer.status not in (401, 403), answer.text
     elif role in ROLES:
         assert answer.status == 403
     else:
         assert answer.status == (303 if endpoint.page and endpoint.method == "GET" else 401)
     assert_clean(site, answer)
+
+
+def test_a_checkout_may_what_is_listed_here_and_is_described_so():
+    """Its token lies on a shop's web server: what it opens, whoever breaks in there has."""
+    paths = openapi("1")["paths"]
+    described = {
+        (method.upper(), path)
+        for path, methods in paths.items()
+        for method, told in methods.items()
+        if "checkout" in told["description"]
+    }
+    assert described == {(method, path) for method, path in CHECKOUT_MAY - OPEN if path.startswith("/v1/")}
+    assert {(e.method, e.path) for e in ENDPOINTS} >= CHECKOUT_MAY
+
+
+async def test_a_checkouts_token_opens_no_session(site):
+    for ask in (
+        Client(site.app).get("/login", query=f"token={site.tokens['checkout']}"),
+        Client(site.app).post("/login", f"token={site.tokens['checkout']}".encode()),
+    ):
+        answer = await ask
+        assert answer.status == 403 and not answer.cookies
+        assert "opens no page" in answer.text
+        assert_clean(site, answer)
+    assert "log in" not in {entry.action for entry in await site.operations.audit.newest(limit=50)}
 
 
 def assert_clean(site, answer) -> None:
@@ -167,8 +213,6 @@ async def test_a_changed_role_counts_at_once(site):
     cookie = client.cookie
     rows = await site.store.read("accounts")
     hash_ = next(row[2] for row in rows if row[0] == "Ada")
-    from syncline.ports import Write
-
     await site.store.write(
         Write("account_put", [{"name": "Ada", "role": "viewer", "token_hash": hash_, "now_ms": 0}])
     )
@@ -397,6 +441,29 @@ async def test_the_first_start_writes_one_token_for_its_owner_only(tmp_path: Pat
     assert login_link("http://127.0.0.1:8080/", "a+b") == "http://127.0.0.1:8080/login?token=a%2Bb"
 
 
+@pytest.mark.parametrize("content", ["", "\n", "abc"])
+async def test_a_token_file_that_was_cut_off_lets_nobody_in(tmp_path: Path, content):
+    """A full disk or a death may leave the file without its token; an empty form would have been the key."""
+    site = await make_site(seeded=False)
+    for name, _, _ in await site.access.people():
+        await site.access.drop(name, by="test")
+    file = tmp_path / "syncline.token"
+    file.write_text(content)
+    file.chmod(0o600)
+    with pytest.raises(Misconfigured, match="delete it"):
+        await site.access.first_start(file)
+    assert await site.access.people() == []
+    file.unlink()
+    assert len(await site.access.first_start(file)) == 43
+
+
+async def test_no_token_is_nobodys_whatever_the_store_says(site):
+    row = {"name": "admin", "role": "admin", "token_hash": hash_token(""), "now_ms": 0}
+    await site.store.write(Write("account_put", [row]))
+    answer = await Client(site.app).post("/login", b"token=")
+    assert answer.status == 401 and not answer.cookies
+
+
 def test_no_token_is_said_where_another_program_keeps_what_is_said(tmp_path, monkeypatch):
     file = tmp_path / "syncline.token"
     file.write_text("t0ken\n")
@@ -413,6 +480,17 @@ def test_no_token_is_said_where_another_program_keeps_what_is_said(tmp_path, mon
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     run(shadow=False, routes=None)
     assert asked == [False, True]
+
+
+def test_a_file_that_a_full_disk_cut_off_is_not_left(tmp_path: Path, monkeypatch):
+    def full(handle):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(Misconfigured, match="cannot be written: No space left"):
+        private_file(tmp_path / "secret", lambda: "new")
+    monkeypatch.undo()
+    assert private_file(tmp_path / "secret", lambda: "newer") == "newer"
 
 
 def test_a_file_that_others_can_read_is_refused(tmp_path: Path):

@@ -146,7 +146,7 @@ async def test_a_name_that_is_taken_is_refused_and_its_token_goes_on(admin):
         error = refused.json()["error"]
         assert error["code"] == "account_exists" and "'till'" in error["message"] and "renew" in error["mend"]
     till = Client(admin.app, made["token"])
-    assert (await till.get("/v1/status")).status == 200
+    assert (await till.get("/v1/openapi.json")).status == 200
     listed = {one["name"]: one["role"] for one in (await admin.get("/v1/accounts")).json()}
     assert listed["till"] == "checkout"
 
@@ -157,15 +157,15 @@ async def test_two_who_make_one_name_at_a_time_get_one_account(admin):
     )
     assert sorted(one.status for one in made) == [200, 409, 409, 409, 409]
     token = next(one.json()["token"] for one in made if one.status == 200)
-    assert (await Client(admin.app, token).get("/v1/status")).status == 200
+    assert (await Client(admin.app, token).get("/v1/openapi.json")).status == 200
 
 
 async def test_an_account_is_renewed_on_purpose_and_on_record(admin):
     old = (await admin.post("/v1/accounts", {"name": "till", "role": "checkout"})).json()["token"]
     new = (await admin.post("/v1/accounts/renew", {"name": "till"})).json()
     assert (new["name"], new["role"]) == ("till", "checkout") and new["token"] != old
-    assert (await Client(admin.app, old).get("/v1/status")).status == 401
-    assert (await Client(admin.app, new["token"]).get("/v1/status")).status == 200
+    assert (await Client(admin.app, old).get("/v1/openapi.json")).status == 401
+    assert (await Client(admin.app, new["token"]).get("/v1/openapi.json")).status == 200
     entry = (await admin.get("/v1/audit?limit=1")).json()[0]
     assert (entry["actor"], entry["action"], entry["subject"]) == ("Ada", "account renewed", "till")
     assert (entry["before"], entry["after"]) == ("checkout", "checkout")

@@ -269,9 +269,9 @@ async def test_a_cart_is_left_as_it_is_until_it_is_known_by_which_number_its_buy
     assert found.json() == [{"op": "replace", "path": "quote/items/0/custom_price", "value": 7.5}]
 
 
-async def test_units_are_held_for_an_order(site, till):
+async def test_units_are_held_for_an_order(site):
     assert (await ask(site, "holds", {"order": ORDER})).json() == {"op": "success"}
-    held = (await till.get("/v1/holds?channel=shop")).json()
+    held = (await Client(site.app, site.tokens["viewer"]).get("/v1/holds?channel=shop")).json()
     assert [(one["sku"], one["order"]) for one in held] == [("CAP-BLK", "000000012")]
     many = {**ORDER, "increment_id": "13", "items": [{"sku": "CAP-BLK", "qty_ordered": 99_999}]}
     assert (await ask(site, "holds", {"order": many})).json()["op"] == "exception"

@@ -1,16 +1,20 @@
-"""Where ``syncline simulator`` listens: it says so once it is so."""
+"""Where ``syncline simulator`` and the service listen: they say so once it is so, and when it is over."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 
 import pytest
+import structlog
 from typer.testing import CliRunner
 
 from syncline.cli import app
+from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.model.errors import Misconfigured
 from syncline.simulate.serve import serve_simulator
+from syncline.web.serve import Listener, _ended_by
 
 
 def taken_above(offset):
@@ -43,3 +47,50 @@ def test_a_port_that_there_is_not_is_refused():
     assert result.exit_code == 2
     assert "--port" in result.output
     assert "65535" in result.output
+
+
+@pytest.mark.timeout(60)
+def test_a_simulated_vendor_without_its_webhooks_does_not_go_on(monkeypatch):
+    async def broken(self):
+        raise RuntimeError("nothing is sent any more")
+
+    monkeypatch.setattr(ShopifySimulator, "run", broken)
+    with pytest.raises(ExceptionGroup) as group:
+        asyncio.run(serve_simulator("shopify", port=0, seed=1, say=lambda sentence: None))
+    assert [str(error) for error in group.value.exceptions] == ["nothing is sent any more"]
+
+
+def test_the_log_says_at_once_why_the_web_server_ended(monkeypatch):
+    async def broken(sockets):
+        raise RuntimeError("no loop left")
+
+    said = structlog.testing.LogCapture()
+    heard = structlog.wrap_logger(None, [said], structlog.make_filtering_bound_logger(logging.NOTSET))
+    monkeypatch.setattr("syncline.web.serve.log", heard)
+
+    async def story():
+        listener = Listener(app, "127.0.0.1", 0)
+        monkeypatch.setattr(listener._server, "serve", broken)
+        serving = listener.start()
+        await asyncio.wait([serving])
+        await listener.stop()
+        return _ended_by(serving)
+
+    assert str(asyncio.run(story())) == "no loop left"
+    assert [(line["action"], line["part"]) for line in said.entries] == [("part_ended", "web server")]
+
+
+def test_a_part_that_should_have_lasted_is_named():
+    async def story():
+        over, gone = (asyncio.create_task(asyncio.Event().wait(), name=name) for name in ("a", "gone"))
+        gone.cancel()
+        ended = asyncio.create_task(nothing(), name="web server")
+        await asyncio.wait([gone, ended])
+        found = [_ended_by(task) for task in (over, gone)], str(_ended_by(ended))
+        over.cancel()
+        return found
+
+    async def nothing():
+        pass
+
+    assert asyncio.run(story()) == ([None, None], "the web server ended")

@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import typer
 from tests.web.support import Client, make_site, park_message, park_order, rehearse_some, trouble
 from typer.testing import CliRunner
 
@@ -359,6 +360,63 @@ def test_a_machine_gets_errors_as_json_and_nothing_else(tmp_path, monkeypatch, c
     error = json.loads(machine.out)["error"]
     assert error["code"] == "misconfigured" and f"syncline: {error['message']}" in words.err
     assert f"syncline: {error['message']}" in machine.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("status", "--json", "--colour"), "No such option: --colour"),
+        (("explain", "--json"), "Missing argument"),
+        (("parked", "show", "three", "--json"), "Invalid value"),
+        (("parked", "lst", "--json"), "No such"),
+        (("sttus", "--json"), "No such command"),
+    ],
+)
+def test_a_machine_that_calls_wrongly_is_told_so(monkeypatch, capsys, arguments, says):
+    monkeypatch.setattr("sys.argv", ["syncline", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert ended.value.code == 2
+    error = json.loads(told.out)["error"]
+    assert error["code"] == "usage" and says in error["message"]
+    assert error["message"] in told.err and "Usage: " in told.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("status", "--colour"), 2),
+        (("demo", "--json", "it.json", "--colour"), 2),
+        (("parked",), 2),
+        (("--help",), 0),
+        (("--version",), 0),
+    ],
+)
+def test_a_person_is_told_in_words_only(monkeypatch, capsys, arguments, code):
+    monkeypatch.setattr("sys.argv", ["syncline", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code or 0) == code
+    assert (told.out.strip() == "") is (code == 2)
+    assert "{" not in told.out
+
+
+def test_a_code_that_a_command_ends_with_is_kept(answers, monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["syncline", "parked", "release", "3"])
+    for raised, code in ((typer.Exit(3), 3), (typer.Abort(), 1)):
+        answers += [raised]
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == code
+    answers += [{"message": "Done."}]
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    answers += [ZeroDivisionError("a mistake of ours")]
+    with pytest.raises(ZeroDivisionError):
+        main()
 
 
 # --- files -----------------------------------------------------------------------------------------------

@@ -146,6 +146,31 @@ async def test_an_error_does_not_tell_the_key_of_an_address(path, monkeypatch):
     assert "the-secret" not in str(told.value)
 
 
+@pytest.mark.parametrize("line", [b"HELLO\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: " + b"a" * 20_000 + b"\r\n\r\n"])
+async def test_what_answers_and_speaks_no_http_does_not_tell_it_either(line):
+    async def other(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(line)
+        await writer.drain()
+        writer.close()
+
+    listening = await asyncio.start_server(other, "127.0.0.1", 0)
+    async with listening, AiohttpTransport() as client:
+        port = listening.sockets[0].getsockname()[1]
+        with pytest.raises(OutcomeUnknown, match=r"127\.0\.0\.1 does not speak HTTP") as told:
+            await client.send(Request("GET", f"http://127.0.0.1:{port}/it?key=the-secret"))
+    assert "the-secret" not in str(told.value) and told.value.__cause__ is None
+
+
+@pytest.mark.parametrize("name", ["Authorization", "X\r\nY"])
+async def test_a_token_with_a_line_break_is_told_and_nothing_is_sent(name):
+    async with server() as (client, url):
+        with pytest.raises(Rejected, match="has a control character; nothing was sent") as told:
+            await client.send(Request("POST", f"{url}/doubled", {name: "Bearer the-secret\n"}, b"x"))
+        assert "the-secret" not in str(told.value) and "\n" not in str(told.value)
+        assert (await client.send(Request("POST", f"{url}/doubled", {"X": "a\tb é"}, b"x"))).body == b"x"
+
+
 @pytest.mark.parametrize(
     "address", ["http://[::1", "nowhere", "ftp://h/x?the-secret", "http://h:99999/the-secret"]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from typing import Any
 
 import typer
 
@@ -25,6 +26,7 @@ from syncline.cli import (
     routing,
     run,
     simulator,
+    token,
     whatif,
 )
 from syncline.cli.metavars import name_values
@@ -52,6 +54,7 @@ for module in (
     privacy,
     alert,
     backup,
+    token,
     doctor,
     demo,
     simulator,
@@ -82,12 +85,39 @@ def main() -> None:
     from syncline.model.errors import SynclineError
 
     try:
-        app()
+        code = app(standalone_mode=False)
     except SynclineError as error:
         typer.echo(plain(f"syncline: {error}"), err=True)
         if FOR_MACHINES.get():
-            told = {"code": type(error).__name__.lower(), "message": str(error)}
-            typer.echo(json.dumps({"error": told}))
+            _tell_machine(type(error).__name__.lower(), str(error))
         sys.exit(2)
+    except typer.Abort:
+        typer.echo("Aborted!", err=True)
+        sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        if not hasattr(
+            error, "format_message"
+        ):  # typer has its own copy of click's errors, or click's, by its version
+            raise
+        error.show()  # type: ignore[attr-defined]
+        if _asks_as_machine(error):
+            _tell_machine("usage", error.format_message())
+        sys.exit(error.exit_code)  # type: ignore[attr-defined]
+    sys.exit(code)
+
+
+def _tell_machine(code: str, message: str) -> None:
+    typer.echo(json.dumps({"error": {"code": code, "message": message}}))
+
+
+def _asks_as_machine(error: Any) -> bool:
+    """Whether a command that was called wrongly was called with ``--json``: it did not get as far as to take note of it.
+
+    Of some commands that is the name of a file.
+    """
+    if error.ctx is None:
+        return FOR_MACHINES.get()
+    takes_file = any("--json" in one.opts and not one.is_flag for one in error.ctx.command.params)
+    return "--json" in sys.argv[1:] and not takes_file

@@ -166,8 +166,10 @@ async def run_demo(
             stack.push_async_callback(front.stop)
             stack.push_async_callback(service.stop)
             running = service.start()
-            people = world.run_people()
-            stack.callback(lambda: [task.cancel() for task in people])
+            # A simulator that ends by an error ends the demo: without its webhooks it is another vendor.
+            group = await stack.enter_async_context(asyncio.TaskGroup())
+            for side in world.sides():
+                stack.callback(group.create_task(side.simulator.run()).cancel)
             await world.connect(engine, lambda system: service.access.hook_url(front.url, system))
 
             console.print(

@@ -118,7 +118,8 @@ def _refused(error: urllib.error.HTTPError, token_file: str, at: str) -> Synclin
     if error.code == 401:  # the answer's own advice is for browsers and programs
         return Rejected(
             f"the service does not know the token in {token_file}: it was renewed, or is of another "
-            "installation; write the token of an account into that file, or name it as [server] token_file"
+            "installation; write the token of an account into that file, or name it as [server] token_file; "
+            "if no administrator knows one any more, see `syncline token --help`"
         )
     try:
         told = json_module.loads(error.read())["error"]

@@ -170,6 +170,7 @@ class Mappings:
             for key, body in rows:
                 order: Order = decode(Kind.ORDER, body)
                 orders += 1
+                await self._clock.sleep(0)  # a hundred long expressions take their time, for each order
                 name = f"{route.source} {order.number or key}"
                 try:
                     new = after.fields(route.sink, order, route.source)
@@ -180,7 +181,6 @@ class Mappings:
                 differs = _changes(name, _computed(before, route.sink, order, route.source), new)
                 changed += bool(differs)
                 changes += differs
-            await self._clock.sleep(0)
         return MappingTrial(
             orders, changed, failed, tuple(changes[:CHANGES_MAX]), tuple(errors[:CHANGES_MAX])
         )

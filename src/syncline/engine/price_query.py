@@ -6,7 +6,6 @@ buyer was given, and the route's own. Which of them counts is the same order of 
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -23,7 +22,7 @@ from syncline.model.change import Flow, Kind
 from syncline.model.customers import Company
 from syncline.model.errors import SynclineError
 from syncline.model.pricing import Price
-from syncline.ports import Clock, Store, System
+from syncline.ports import Clock, Late, Store, System, within
 from syncline.pricing.rules import OWN, ChannelList
 from syncline.pricing.tags import Chosen, choose
 
@@ -193,21 +192,18 @@ class PriceQuery:
         if system.live_prices is None or not items:
             return None
         began_ms = self._clock.now_ms()
-        asking = asyncio.ensure_future(system.live_prices(items, names))
-        limit = asyncio.ensure_future(self._clock.sleep(route.prices.live_deadline_ms / 1000))
         try:
-            await asyncio.wait((asking, limit), return_when=asyncio.FIRST_COMPLETED)
-            if not asking.done():
-                return None
-            found = {price_key(price.sku, price.price_list): price for price in asking.result()}
+            told = await within(
+                self._clock, route.prices.live_deadline_ms / 1000, system.live_prices(items, names)
+            )
+        except Late:
+            return None
         except SynclineError as error:
             log.info(
                 "a live price was not told", action="live_price_failed", system=route.source, error=str(error)
             )
             return None
-        finally:
-            limit.cancel()
-            asking.cancel()
+        found = {price_key(price.sku, price.price_list): price for price in told}
         return _Known(found, dict.fromkeys(found, began_ms), frozenset(found))
 
     def _answer(

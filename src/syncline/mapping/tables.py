@@ -33,6 +33,18 @@ from syncline.model.records import Address, Order
 
 TEXT_BYTES_MAX = 64 * 1024
 FIELDS_MAX = 100  # of one record
+KEY_PARTS_MAX = (
+    8  # system.order.field has three; reading TOML costs the square of a key's parts, for each line below it
+)
+# Each text or comment finds its end at the first go or takes all the rest: nothing is gone over twice.
+_QUOTED = re.compile(
+    r'"""(?:[^"\\]|\\.|""?(?!"))*(?:"""|\\?\Z)'
+    r"|'''(?:[^']|''?(?!'))*(?:'''|\Z)"
+    r'|"(?:[^"\\\n]|\\[^\n])*"?'
+    r"|'[^'\n]*'?|#[^\n]*",
+    re.DOTALL,
+)
+_LONG_KEY = re.compile(rf"(?:\.[ \t]*[\w-]+[ \t]*){{{KEY_PARTS_MAX}}}")
 _PARTS = ("name", "company", "line1", "line2", "city", "region", "postcode", "country", "phone")
 
 ORDER: Mapping[str, Type] = {
@@ -132,6 +144,10 @@ def read_tables(text: str, writable: Mapping[str, str]) -> Tables:
     """
     if len(text.encode()) > TEXT_BYTES_MAX:
         raise MappingError(f"the mapping is larger than {TEXT_BYTES_MAX} bytes")
+    if _LONG_KEY.search(_QUOTED.sub("q", text)):
+        raise MappingError(
+            f"a key has more than {KEY_PARTS_MAX} parts; write [system.order] and below it the fields"
+        )
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:  # TOML that is none, or a number that nobody reads

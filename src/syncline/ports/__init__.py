@@ -2,7 +2,7 @@
 
 from syncline.ports.broker import Brokers, Feed, Inlet, Message
 from syncline.ports.census import REFERENCE, Census, CensusPage, OrderBook
-from syncline.ports.clock import Clock, Timer
+from syncline.ports.clock import Clock, Late, Timer, within
 from syncline.ports.connector import (
     Connector,
     Governor,
@@ -42,6 +42,7 @@ __all__ = [
     "Gate",
     "Governor",
     "Inlet",
+    "Late",
     "Ledger",
     "Message",
     "Opening",
@@ -65,4 +66,5 @@ __all__ = [
     "WebhookRequest",
     "Whose",
     "Write",
+    "within",
 ]

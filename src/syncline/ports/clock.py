@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Late(Exception):
+    """Nothing came in time."""
 
 
 class Timer(Protocol):
@@ -39,3 +46,30 @@ class Clock(Protocol):
         To wait for an event or a moment, let the moment set the event: that needs no task.
         """
         ...
+
+
+async def within(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
+    """What comes of work, if it comes in time. Else, and when the caller is cancelled, the work is cancelled.
+
+    How it ends after that is nobody's business: an error that it makes of its cancellation is not raised, nor said in the log.
+
+    Raises:
+        Late: it did not end within ``seconds`` of this clock's time.
+    """
+    doing = asyncio.ensure_future(work)
+    doing.add_done_callback(_heed)
+    limit = asyncio.ensure_future(clock.sleep(seconds))
+    try:
+        await asyncio.wait((doing, limit), return_when=asyncio.FIRST_COMPLETED)
+        if not doing.done():
+            raise Late
+        return doing.result()
+    finally:
+        doing.cancel()
+        limit.cancel()
+
+
+def _heed(task: asyncio.Future[Any]) -> None:
+    """Take note of an error, so that asyncio does not say that nobody has."""
+    if not task.cancelled():
+        task.exception()

@@ -21,12 +21,12 @@ from syncline.runtime.app import OWNER_EMBEDDED, open_store, open_systems
 from syncline.runtime.clock import SystemClock
 from syncline.runtime.config import Config, environment
 from syncline.runtime.transport import AiohttpTransport
+from syncline.sdk.spreadsheet import cell
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 COLUMNS = ("decision", "id", "channel", "kind", "sku", "title", "erp_sku", "erp_title", "why")
-FORMULA = ("=", "+", "-", "@")  # what spreadsheets run begins like this
 VERDICTS = {"confirm": True, "yes": True, "refuse": False, "no": False}
 
 
@@ -120,14 +120,8 @@ def suggestions_csv(survey: Survey) -> str:
         for kind in ("items", "customers"):
             for row in found[kind]["suggested"]:
                 cells = {"decision": "", "channel": channel.channel, "kind": kind[:-1], **row}
-                table.writerow({name: _plain(text) for name, text in cells.items()})
+                table.writerow({name: cell(text) for name, text in cells.items()})
     return text.getvalue()
-
-
-def _plain(text: str) -> str:
-    """A text that stays in its cell, and that a spreadsheet shows and does not run: buyers choose their names."""
-    line = "".join(sign if sign.isprintable() else " " for sign in text).strip()
-    return f"'{line}" if line.startswith(FORMULA) else line
 
 
 def write_private(path: Path, content: str) -> None:

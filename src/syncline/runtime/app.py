@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 
 from syncline.engine.engine import Engine
 from syncline.model.errors import Misconfigured
 from syncline.ports import Clock, Feed, Inlet, Opening, Store, System, Transport
-from syncline.runtime.config import Config
+from syncline.runtime.config import Config, StoreConfig
 from syncline.runtime.ledger import NAME, FileLedger
 from syncline.runtime.outside import OutsideTransport
 from syncline.runtime.registry import connectors
@@ -22,11 +23,20 @@ async def open_store(config: Config, clock: Clock) -> Store:
     Raises:
         Misconfigured: it cannot be trusted or reached.
     """
-    if config.store.url:
+    return await open_store_of(config.store, config.folder, clock)
+
+
+async def open_store_of(store: StoreConfig, folder: Path, clock: Clock) -> Store:
+    """The same for ``[store]`` alone, of a configuration in this folder.
+
+    Raises:
+        Misconfigured: it cannot be trusted or reached.
+    """
+    if store.url:
         from syncline.stores.postgres import PostgresStore
 
-        return await PostgresStore.open(config.store.url, now_ms=clock.now_ms())
-    return await LiveSqliteStore.open(str(config.folder / config.store.path), now_ms=clock.now_ms())
+        return await PostgresStore.open(store.url, now_ms=clock.now_ms())
+    return await LiveSqliteStore.open(str(folder / store.path), now_ms=clock.now_ms())
 
 
 def open_inlet(feed: Feed) -> Inlet:

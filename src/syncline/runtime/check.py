@@ -118,7 +118,7 @@ def each_fault_once(told: Sequence[Told]) -> list[Told]:
         words = _REQUEST.sub("", mend)
         at = f"{number} {what}"  # what is well, or has no words, stays by itself
         if words and not ok:
-            at = next((known for known in faults if words in known), words)
+            at = next((known for known, (_, well, _) in faults.items() if not well and words in known), words)
         faults.setdefault(at, ([], ok, mend))[0].append(what)
     return [(", ".join(names), ok, mend) for names, ok, mend in faults.values()]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import ssl
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import unquote, urlsplit
@@ -16,6 +18,7 @@ CONNECT_TIMEOUT_S = 5.0
 CONNECTIONS_MAX = 200
 KEEP_ALIVE_S = 4.0  # shorter than any server's: one that closes first turns our next write into an unknown
 ANSWER_BYTES_MAX = 128 * 1024 * 1024
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def _checked_host(url: str) -> str:
@@ -38,6 +41,20 @@ def _checked_host(url: str) -> str:
     return host
 
 
+def _checked_headers(host: str, headers: Mapping[str, str]) -> dict[str, str]:
+    """What is sent, of which no header can begin another one.
+
+    Raises:
+        Rejected: one has a control character, as a token with a line break at its end.
+    """
+    for name, value in headers.items():
+        if _CONTROL.search(name + value):
+            raise Rejected(
+                f"{host}: the header {_CONTROL.sub('?', name)} has a control character; nothing was sent"
+            )
+    return dict(headers)
+
+
 class AiohttpTransport(Transport):
     """Keep-alive connections, verified TLS of version 1.2 or newer, no redirects, a limit on answers."""
 
@@ -55,12 +72,13 @@ class AiohttpTransport(Transport):
 
     async def send(self, request: Request) -> Response:
         host = _checked_host(request.url)
+        said = _checked_headers(host, request.headers)
         timeout = aiohttp.ClientTimeout(total=request.timeout_s, sock_connect=CONNECT_TIMEOUT_S)
         try:
             async with self._session.request(
                 request.method,
                 request.url,
-                headers=dict(request.headers),
+                headers=said,
                 data=request.body or None,
                 timeout=timeout,
                 allow_redirects=False,
@@ -79,6 +97,10 @@ class AiohttpTransport(Transport):
             raise Retryable(f"not reached: {error}") from error
         except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError):
             raise Retryable(f"not reached: {host} stands in what is no address") from None
+        except (
+            aiohttp.ClientResponseError
+        ) as error:  # it would tell the whole address, and so would what it came from
+            raise OutcomeUnknown(f"no whole answer: {host} does not speak HTTP: {error.message}") from None
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise OutcomeUnknown(f"no whole answer: {type(error).__name__}: {error}") from error
 

@@ -37,7 +37,7 @@ class SetOnEvent:
         self._figures: dict[tuple[str, str], tuple[int, int]] = {}
         self._waiting: dict[str, dict[tuple[str, str], int]] = {name: {} for name in channels}
         self._signals = {name: asyncio.Event() for name in channels}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
 
     def hear(self, system: str, place: int) -> None:
         """An event arrived."""
@@ -57,9 +57,8 @@ class SetOnEvent:
                 self._set(change.value, (change.version, change.tiebreak))
 
     def _start(self, order: Order, channel: str) -> None:
-        task = asyncio.get_running_loop().create_task(self._forward(order, channel))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        assert self._group is not None
+        self._group.create_task(self._forward(order, channel))
 
     async def _forward(self, told: Order, channel: str) -> None:
         order = told if told.complete else await self._whole(told.key, channel)
@@ -104,6 +103,7 @@ class SetOnEvent:
     async def run(self) -> None:
         """Write and read until cancelled."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             for channel in self._channels.values():
                 group.create_task(self._write(channel))
                 group.create_task(self._read(channel, "orders"))

@@ -62,14 +62,12 @@ async def _serve_one(
     port: int = listening.getsockname()[1]
     async with AiohttpTransport() as transport:
         simulator = MAKERS[system](Random(seed), transport, seed, port, say)
-        people = asyncio.get_running_loop().create_task(simulator.run())
         server = _server(simulator)
         say(f"Listening on http://127.0.0.1:{port} - Ctrl-C ends it.")
-        try:
+        async with asyncio.TaskGroup() as group:  # without its webhooks it would be another vendor
+            people = group.create_task(simulator.run())
             await server.serve([listening])
-        finally:
             people.cancel()
-            await asyncio.gather(people, return_exceptions=True)
 
 
 def _listening(port: int) -> socket.socket:
@@ -143,16 +141,14 @@ async def _serve_both(
             say(settings.private_key)
         else:
             say(f"company id {settings.company_id}")
-        loop = asyncio.get_running_loop()
-        people = [*world.run_people(), loop.create_task(_trade(past, say))]
-        try:
+        async with asyncio.TaskGroup() as group:
+            doing = (*(side.simulator.run() for side in world.sides()), _trade(past, say))
+            people = [group.create_task(work) for work in doing]
             await asyncio.gather(
                 _server(world.shop).serve([at_shop]), _server(world.erp_side.simulator).serve([at_erp])
             )
-        finally:
             for task in people:
                 task.cancel()
-            await asyncio.gather(*people, return_exceptions=True)
 
 
 async def _trade(past: TakeOver, say: Callable[[str], object]) -> None:

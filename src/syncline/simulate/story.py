@@ -166,26 +166,26 @@ class Story:
         """Orders for the given seconds, with everything that goes wrong meanwhile."""
         began = self._clock.monotonic()
         self._opened_ms = self._clock.now_ms()
-        mishaps = asyncio.get_running_loop().create_task(self._mishaps())
-        staff = asyncio.get_running_loop().create_task(self._staff())
-        rate = orders_per_s(self._world)
-        first_ms = self._orders[0].placed_at_ms if self._orders else 0
-        due = 0.0
-        for order in self._orders:
-            if self._speed is None:
-                due += self._rng.uniform(0.5, 1.5) / rate
-            else:
-                due = (order.placed_at_ms - first_ms) / 1000 / self._speed
-            if due >= self._seconds:
-                break
-            await self._clock.sleep(began + due - self._clock.monotonic())
-            self._world.trade.place(order)
-            self._on_progress(min(1.0, (self._clock.monotonic() - began) / self._seconds))
-        await self._clock.sleep(max(0.0, began + self._seconds - self._clock.monotonic()))
-        self._on_progress(1.0)
-        await mishaps
-        staff.cancel()
-        await asyncio.gather(staff, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            mishaps = group.create_task(self._mishaps())
+            staff = group.create_task(self._staff())
+            rate = orders_per_s(self._world)
+            first_ms = self._orders[0].placed_at_ms if self._orders else 0
+            due = 0.0
+            for order in self._orders:
+                if self._speed is None:
+                    due += self._rng.uniform(0.5, 1.5) / rate
+                else:
+                    due = (order.placed_at_ms - first_ms) / 1000 / self._speed
+                if due >= self._seconds:
+                    break
+                await self._clock.sleep(began + due - self._clock.monotonic())
+                self._world.trade.place(order)
+                self._on_progress(min(1.0, (self._clock.monotonic() - began) / self._seconds))
+            await self._clock.sleep(max(0.0, began + self._seconds - self._clock.monotonic()))
+            self._on_progress(1.0)
+            await mishaps
+            staff.cancel()
 
     async def _staff(self) -> None:
         """The warehouse ships what the ERP holds; others take goods that the shop knows nothing of."""

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TextIO
 
 from syncline.model.change import Flow
+from syncline.sdk.spreadsheet import cell
 
 COLUMNS = (
     "design",
@@ -55,7 +56,9 @@ class Trace:
 
     def _row(self, event: str, system: str, **more: object) -> None:
         found = {"design": self._design, "at": _moment(self._now_ms()), "event": event, "system": system}
-        self._rows.writerow([{**found, **more}.get(column, "") for column in COLUMNS])
+        row = {**found, **more}
+        values = (row.get(column, "") for column in COLUMNS)
+        self._rows.writerow([cell(one) if isinstance(one, str) else one for one in values])
 
     def sold(self, channel: str, order: str, sku: str, units: int, oversold: int) -> None:
         """A line was accepted."""

@@ -236,6 +236,20 @@ class StatementConformance(Opens):
                 assert await learn(store, *given) == [("1",)]
                 assert await line(store) == after, given
 
+    async def test_what_the_erp_told_of_a_line_is_not_raised_by_the_answer_to_our_call(self) -> None:
+        for told in (0, 2):
+            async with self.store() as store:
+                await want(store, 5)
+                assert await learn(store, told, T0, None) == [("1",)]
+                assert await learn(store, 5, None, T0 + 9) == []
+                assert await line(store) == (5, 0, told, T0, None)
+                assert await learn(store, told, None, T0 + 9) == [("1",)]  # it holds that, says our clock too
+                assert await line(store) == (5, 0, told, T0, T0 + 9)
+                assert await learn(store, 5, T0 + 20, None) == [("1",)]  # stock came in
+                assert await line(store) == (5, 0, 5, T0 + 20, None)
+                assert await learn(store, 4, None, T0 + 30) == [("1",)]
+                assert await line(store) == (5, 0, 4, None, T0 + 30)
+
     async def test_what_is_learned_of_demand_replaces_what_was_known(self) -> None:
         async with self.store() as store:
             for key, learned in (("A", "00ff"), ("\x1f", "0a" * 800), ("B", ""), ("A", "fe00")):

@@ -36,11 +36,14 @@ TokenBytes = Callable[[int], bytes]
 
 
 class Role(IntEnum):
-    """What a person may do; each role may do all that the ones before it may."""
+    """What somebody may do. Each role may do all that the ones before it may, but a checkout does not look.
+
+    Its token lies on a shop's web server, so it answers what a cart asks and opens nothing else.
+    """
 
     NOBODY = 0  # not logged in
     VIEWER = 1  # look
-    CHECKOUT = 2  # hold stock for a buyer; the role of a shop's token
+    CHECKOUT = 2  # ask and hold for a buyer; the role of a shop's token
     OPERATOR = 3  # release, edit, discard, replay
     ADMIN = 4  # accounts
 
@@ -55,7 +58,7 @@ class Person:
 
     def may(self, least: Role) -> bool:
         """Whether the role suffices."""
-        return self.role >= least
+        return least is Role.CHECKOUT if self.role is Role.CHECKOUT else self.role >= least
 
 
 class _Session(msgspec.Struct, frozen=True, array_like=True):
@@ -78,21 +81,27 @@ def private_file(path: Path, make: Callable[[], str]) -> str:
     """The content of a file that only its owner may read; made if it does not exist.
 
     Raises:
-        Misconfigured: others may read it, or it cannot be written.
+        Misconfigured: others may read it, it cannot be written, or nothing is in it: its making was cut off.
     """
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     except FileExistsError:
         if path.stat().st_mode & 0o077:
             raise Misconfigured(f"{path} can be read by others: run chmod 600 {path}") from None
-        return path.read_text(encoding="utf-8").strip()
+        if not (text := path.read_text(encoding="utf-8").strip()):
+            raise Misconfigured(f"{path} is empty: delete it, and it is made anew") from None
+        return text
     except OSError as error:
         raise Misconfigured(f"{path} cannot be written: {error.strerror}") from error
     text = make()
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:  # such as a full disk
+        path.unlink(missing_ok=True)
+        raise Misconfigured(f"{path} cannot be written: {error.strerror}") from error
     return text
 
 
@@ -215,13 +224,17 @@ class Access:
         if await self._store.read("accounts"):
             return ""
         token = private_file(token_file, lambda: _text(self._token_bytes(TOKEN_BYTES)))
+        if len(token) < SECRET_BYTES_MIN:
+            raise Misconfigured(f"{token_file} holds no token that would be safe: delete it, and one is made")
         await self._put("admin", Role.ADMIN, token, by="first start", action="account")
         return token
 
     # --- proving who one is -------------------------------------------------------------------------
 
     async def by_token(self, token: str) -> Person | None:
-        """Who carries a token. Every account is compared, so that time tells nothing."""
+        """Who carries a token. Every account is compared, so that time tells nothing; no token is nobody's."""
+        if not token:
+            return None
         offered = hash_token(token)
         found: Person | None = None
         for name, role, stored, _ in await self._store.read("accounts"):

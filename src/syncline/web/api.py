@@ -361,7 +361,7 @@ ENDPOINTS = (
     *routing.ENDPOINTS,
     *mapping.ENDPOINTS,
     *privacy.ENDPOINTS,
-    Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description"),
+    Endpoint("GET", "/v1/openapi.json", VIEWER, _openapi, "This description", checkout=True),
 )
 
 
@@ -376,10 +376,9 @@ def openapi(version: str) -> dict[str, Any]:
         good: dict[str, Any] = {"description": "Done"}
         if endpoint.gives:
             good["content"] = {"application/json": {"schema": of[str(endpoint.gives)]}}
-        least = endpoint.least.name.lower() if endpoint.least else "nobody"
         entry: dict[str, Any] = {
             "summary": endpoint.summary,
-            "description": f"Needs the role {least}.",
+            "description": f"Needs the role {endpoint.needs or 'nobody'}.",
             "responses": {"200": good, "default": error},
             "parameters": [
                 {"name": name, "in": "query", "required": False, "schema": {"type": "string"}}

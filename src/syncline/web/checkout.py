@@ -175,6 +175,7 @@ ENDPOINTS = (
         "How many can be held now; name several SKUs by repeating sku",
         gives=list[Availability],
         query=("sku", "channel"),
+        checkout=True,
     ),
     Endpoint(
         "POST", "/v1/holds", CHECKOUT, _refusing(_hold), "Hold stock for a buyer", takes=NewHold, gives=Held
@@ -188,7 +189,15 @@ ENDPOINTS = (
         gives=list[OpenHold],
         query=("channel", "sku"),
     ),
-    Endpoint("GET", "/v1/holds/{reference}", VIEWER, _refusing(_show), "A hold as it is now", gives=Held),
+    Endpoint(
+        "GET",
+        "/v1/holds/{reference}",
+        VIEWER,
+        _refusing(_show),
+        "A hold as it is now",
+        gives=Held,
+        checkout=True,
+    ),
     Endpoint(
         "POST",
         "/v1/holds/{reference}/confirm",

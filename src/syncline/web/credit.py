@@ -123,6 +123,7 @@ ENDPOINTS = (
         "What is known of an account's credit, and what uses it; takes nothing",
         gives=CreditAnswer,
         query=("channel", "account"),
+        checkout=True,
     ),
     Endpoint(
         "GET",
@@ -131,6 +132,7 @@ ENDPOINTS = (
         _refusing(_show),
         "An approval as it is now",
         gives=CreditAnswer,
+        checkout=True,
     ),
     Endpoint(
         "POST",

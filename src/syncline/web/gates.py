@@ -6,7 +6,6 @@ read. What is not decided in time, or not at all, is answered with 503 and no op
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
@@ -24,7 +23,7 @@ from syncline.engine.holds import HoldRefused, Line
 from syncline.engine.price_query import Asked, PriceRefused
 from syncline.model.change import Flow
 from syncline.model.errors import Forged, Rejected, SynclineError
-from syncline.ports import Cart, Gate, WebhookRequest
+from syncline.ports import Cart, Gate, Late, WebhookRequest, within
 from syncline.web.access import Person
 from syncline.web.site import Endpoint, Refusal, Site
 
@@ -148,18 +147,12 @@ async def _ask(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _in_time(site: Site, gate: Gate, asking: Awaitable[bytes], system: str, name: str) -> bytes:
-    deciding = asyncio.ensure_future(asking)
-    limit = asyncio.ensure_future(site.clock.sleep(gate.deadline_ms / 1000))
     try:
-        await asyncio.wait((deciding, limit), return_when=asyncio.FIRST_COMPLETED)
-        if not deciding.done():
-            raise _unanswered(system, name, f"not decided within {gate.deadline_ms} ms")
-        return deciding.result()
+        return await within(site.clock, gate.deadline_ms / 1000, asking)
+    except Late:
+        raise _unanswered(system, name, f"not decided within {gate.deadline_ms} ms") from None
     except (CreditRefused, HoldRefused, PriceRefused, SynclineError) as error:
         raise _unanswered(system, name, str(error)) from error
-    finally:
-        deciding.cancel()
-        limit.cancel()
 
 
 def _unanswered(system: str, name: str, why: str) -> Refusal:

@@ -208,6 +208,7 @@ ENDPOINTS = (
         "Where these lines would be sent from, at what cost, and why",
         takes=NewQuote,
         gives=Plan,
+        checkout=True,
     ),
     Endpoint(
         "POST",

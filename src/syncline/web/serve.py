@@ -38,6 +38,20 @@ STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight includ
 log = structlog.get_logger(__name__)
 
 
+def _heed(task: asyncio.Task[None]) -> asyncio.Task[None]:
+    """Have the log say why a part of the service ended for which nobody waits: it goes on without it."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            log.error(
+                "a part of the service ended", action="part_ended", part=task.get_name(), exc_info=error
+            )
+
+    task.add_done_callback(ended)
+    return task
+
+
 class _Quiet(uvicorn.Server):
     """A uvicorn server that leaves signals to whoever runs the loop."""
 
@@ -83,9 +97,11 @@ class Listener:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
 
-    def start(self) -> None:
-        """Begin to serve."""
-        self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[self._socket]))
+    def start(self) -> asyncio.Task[None]:
+        """Begin to serve; the task ends only with an error or by ``stop``."""
+        loop = asyncio.get_running_loop()
+        self._task = _heed(loop.create_task(self._server.serve(sockets=[self._socket]), name="web server"))
+        return self._task
 
     async def stop(self) -> None:
         """Stop accepting, let answers end, close."""
@@ -140,7 +156,7 @@ class Service:
         """Start the engine; the task ends only with an error or by ``stop``."""
         loop = asyncio.get_running_loop()
         self._running = loop.create_task(self.engine.run(), name="engine")
-        self._watching = loop.create_task(self.watch.run(), name="watch")
+        self._watching = _heed(loop.create_task(self.watch.run(), name="watch"))
         return self._running
 
     async def stop(self) -> None:
@@ -152,7 +168,7 @@ class Service:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
-            stopping = asyncio.ensure_future(self.engine.stop())
+            stopping = _heed(asyncio.get_running_loop().create_task(self.engine.stop(), name="stop"))
             await asyncio.wait([stopping], timeout=STOP_S)
 
 
@@ -208,18 +224,19 @@ async def serve(
         if shadow is not None:
             say(await _into_shadow(service, shadow))
         listener = Listener(service.app, config.server.host, config.server.port)
-        listener.start()
+        serving = listener.start()
         running = service.start()
-        preparing = loop.create_task(_prepare(service, config.server.public_url, say))
-        settling = loop.create_task(settle(service.engine))
+        subscribing = _prepare(service, config.server.public_url, say)
+        preparing = _heed(loop.create_task(subscribing, name="subscriptions"))
+        settling = _heed(loop.create_task(settle(service.engine), name="settle"))
         say(f"Syncline listens on {listener.url}")
         say(way_in(listener.url, token_file, terminal=terminal))
         waiting = loop.create_task(stop.wait())
-        await asyncio.wait([running, waiting], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([running, serving, waiting], return_when=asyncio.FIRST_COMPLETED)
         preparing.cancel()
         settling.cancel()
         waiting.cancel()
-        failed = running.exception() if running.done() and not running.cancelled() else None
+        failed = _ended_by(running) or _ended_by(serving)
         # Side by side, because each may take most of the ten seconds.
         await asyncio.gather(service.stop(), listener.stop())
         if failed is not None:
@@ -231,6 +248,13 @@ async def serve(
     finally:
         await transport.close()
         await store.close()
+
+
+def _ended_by(task: asyncio.Task[None]) -> BaseException | None:
+    """By what error a part ended that should have lasted."""
+    if not task.done() or task.cancelled():
+        return None
+    return task.exception() or RuntimeError(f"the {task.get_name()} ended")
 
 
 def _stopper(stop: asyncio.Event, number: int) -> Callable[[], None]:

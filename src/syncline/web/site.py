@@ -100,7 +100,7 @@ STATUS_OF = {
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One method of one path. ``least`` of ``None``: for everybody, logged in or not."""
+    """One method of one path. ``least`` of ``None``: for everybody, logged in or not; ``checkout``: for a shop's token, too."""
 
     method: str
     path: str
@@ -111,6 +111,18 @@ class Endpoint:
     takes: type[Any] | None = None
     gives: Any = None
     query: tuple[str, ...] = ()
+    checkout: bool = False
+
+    def admits(self, person: Person) -> bool:
+        """Whether somebody's role suffices."""
+        return self.least is None or person.may(self.least) or (self.checkout and person.may(Role.CHECKOUT))
+
+    @property
+    def needs(self) -> str:
+        """Which role it takes, in words; "" for none."""
+        if self.least is None:
+            return ""
+        return self.least.name.lower() + (" or checkout" if self.checkout else "")
 
 
 class Snapshots:
@@ -368,19 +380,17 @@ async def _admit(site: Site, request: Request, endpoint: Endpoint, person: Perso
         raise Refusal(
             401, "not_logged_in", "You are not logged in.", "Use the login link, or send a bearer token."
         )
-    assert endpoint.least is not None
-    if not person.may(endpoint.least):
+    if not endpoint.admits(person):
         await site.operations.audit.write(
             actor=person.name,
             action="refused",
             subject=f"{endpoint.method} {endpoint.path}",
-            after=f"needs the role {endpoint.least.name.lower()}",
+            after=f"needs the role {endpoint.needs}",
         )
         raise Refusal(
             403,
             "not_allowed",
-            f"This needs the role {endpoint.least.name.lower()}; {person.name} is "
-            f"{person.role.name.lower()}.",
+            f"This needs the role {endpoint.needs}; {person.name} is {person.role.name.lower()}.",
             "Ask an admin.",
         )
     if endpoint.method != "GET" and person.session:

@@ -174,6 +174,10 @@ async def _login_form(site: Site, request: Request, person: Person) -> Response:
 
 
 async def _exchange(site: Site, request: Request, token: str) -> Response:
+    person = await site.access.by_token(token)
+    if person is not None and not person.may(Role.VIEWER):
+        fault = "This token is for a shop's checkout: it asks over the API and opens no page."
+        return site.render("login.html", NOBODY, status_code=403, fault=fault)
     known = await site.access.log_in(token)
     if known is None:
         site.wrong(request)
@@ -223,5 +227,5 @@ ENDPOINTS = (
     Endpoint("GET", "/events", Role.VIEWER, events),
     Endpoint("GET", "/login", None, _login, page=True),
     Endpoint("POST", "/login", None, _login_form, page=True),
-    Endpoint("POST", "/logout", Role.VIEWER, _logout, page=True),
+    Endpoint("POST", "/logout", Role.VIEWER, _logout, page=True, checkout=True),
 )

@@ -21,6 +21,7 @@ import msgspec
 from syncline.connectors.files.declared import Column, Dialect, Write
 from syncline.connectors.files.kinds import DATES, QUANTITY_MAX
 from syncline.model.errors import Rejected
+from syncline.sdk.spreadsheet import FORMULA
 
 NUMBER_CHARS_MAX = 40
 TEXT_CHARS_MAX = 4_000
@@ -33,7 +34,6 @@ XML_NAMES = {"ascii": "US-ASCII", "utf-8-sig": "UTF-8", "latin-1": "ISO-8859-1",
     "cp852": "IBM852",
     **{f"cp{n}": f"windows-{n}" for n in (1250, 1251, 1252)},
 }
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet takes for one
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 _BREAKS = re.compile(r"[\r\n\u2028\u2029\t]+")
 _ROW = msgspec.json.Decoder(list[str] | dict[str, str])  # a record, or why it is none

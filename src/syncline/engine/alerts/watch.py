@@ -33,7 +33,7 @@ from syncline.engine.operations import NotPossible
 from syncline.engine.status import clean, status
 from syncline.engine.words import DAY_MS, HOUR_MS
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable, SynclineError
-from syncline.ports import Write
+from syncline.ports import Late, Write, within
 
 SYSTEM, BOOK, STOPPED = "syncline", "alerts", "stopped"  # where both are kept among the cursors
 LOOK_S = 10.0
@@ -278,23 +278,16 @@ class Watch:
 
     async def _hand_over(self, road: _Road, message: Message, most_s: float) -> SynclineError | None:
         """Give one message to a way and wait for its receipt, not for ever; what went wrong, or ``None``."""
-        sending = asyncio.ensure_future(road.way.send(message))
-        waiting = asyncio.ensure_future(self._clock.sleep(most_s))
         error: SynclineError | None = None
         try:
-            await asyncio.wait((sending, waiting), return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                sending.result()
-            else:
-                error = OutcomeUnknown(f"no answer within {most_s:.0f} s")
+            await within(self._clock, most_s, road.way.send(message))
+        except Late:
+            error = OutcomeUnknown(f"no answer within {most_s:.0f} s")
         except SynclineError as failed:
             error = failed
         except Exception as failed:
             log.exception("a way out failed", action="alert_way_failed", way=road.way.name)
             error = Retryable(f"{type(failed).__name__}: {failed}")
-        finally:
-            sending.cancel()
-            waiting.cancel()
         if error is None:
             road.sent += 1
             road.failing_since_ms, road.last_error = 0, ""

@@ -413,6 +413,8 @@ ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
 SET sku = excluded.sku, quantity = excluded.quantity, taken = excluded.taken, settled = 0
 RETURNING order_key;
 
+-- The answer to our own call (no stamp of the ERP's) says what was asked for; what the ERP told of the line meanwhile, where
+-- some of it waits for stock, is what it holds.
 -- name: demand_known
 -- key: channel order_key line_id location
 UPDATE demand SET
@@ -426,6 +428,7 @@ FROM jsonb_to_recordset($1::jsonb) AS r(channel text, order_key text, line_id te
     quantity bigint, erp_stamp_ms bigint, our_stamp_ms bigint)
 WHERE demand.channel = r.channel AND demand.order_key = r.order_key AND demand.line_id = r.line_id
     AND demand.location = r.location
+    AND (r.erp_stamp_ms IS NOT NULL OR demand.erp_stamp_ms IS NULL OR demand.erp_quantity >= r.quantity)
 RETURNING demand.order_key;
 
 -- name: demand_sent

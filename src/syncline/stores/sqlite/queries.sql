@@ -332,6 +332,8 @@ ON CONFLICT (channel, order_key, line_id, location) DO UPDATE
 SET sku = excluded.sku, quantity = excluded.quantity, taken = excluded.taken, settled = 0
 RETURNING order_key;
 
+-- The answer to our own call (no stamp of the ERP's) says what was asked for; what the ERP told of the line meanwhile, where
+-- some of it waits for stock, is what it holds.
 -- name: demand_known
 -- key: channel order_key line_id location
 UPDATE demand SET
@@ -342,6 +344,7 @@ UPDATE demand SET
                         ELSE :our_stamp_ms END,
     erp_quantity = :quantity, settled = 0
 WHERE channel = :channel AND order_key = :order_key AND line_id = :line_id AND location = :location
+    AND (:erp_stamp_ms IS NOT NULL OR erp_stamp_ms IS NULL OR erp_quantity >= :quantity)
 RETURNING order_key;
 
 -- What the ERP was last sent is the most that it can be counted on to hold, until it answers.

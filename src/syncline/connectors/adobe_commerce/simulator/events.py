@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from syncline.connectors.adobe_commerce.simulator.journal import Journal
 from syncline.model.errors import SynclineError
-from syncline.ports import Clock, Request, Transport
+from syncline.ports import Clock, Late, Request, Transport, within
 from syncline.sdk.simulator import Faults
 
 ORDER_SAVED = "com.adobe.commerce.observer.sales_order_save_commit_after"
@@ -247,16 +247,10 @@ class Events:
         }
         request = Request("POST", to.url, headers, body, ANSWER_S)
         async with self._under_way:
-            sending = asyncio.ensure_future(self._transport.send(request))
-            timer = asyncio.ensure_future(self._clock.sleep(ANSWER_S))
             try:
-                await asyncio.wait((sending, timer), return_when=asyncio.FIRST_COMPLETED)
-                return sending.result().status if sending.done() else NO_ANSWER
-            except (SynclineError, OSError):
+                return (await within(self._clock, ANSWER_S, self._transport.send(request))).status
+            except (Late, SynclineError, OSError):
                 return NO_ANSWER
-            finally:
-                sending.cancel()
-                timer.cancel()
 
 
 def _comes_again(status: int) -> bool:

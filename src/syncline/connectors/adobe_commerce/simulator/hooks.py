@@ -7,7 +7,6 @@ off by default. A required hook that does not answer stops the buyer; an optiona
 
 from __future__ import annotations
 
-import asyncio
 import base64
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from syncline.model.errors import SynclineError
-from syncline.ports import Clock, Request, Response, Transport
+from syncline.ports import Clock, Late, Request, Response, Transport, within
 
 OPERATIONS = frozenset({"success", "exception", "add", "replace", "remove"})
 FALLBACK = "Cannot perform the operation due to an error."
@@ -53,18 +52,11 @@ async def ask(hook: Hook, payload: dict[str, Any], clock: Clock, transport: Tran
 
 
 async def _answer(request: Request, timeout_ms: int, clock: Clock, transport: Transport) -> Response | None:
-    sending = asyncio.ensure_future(transport.send(request))
-    waiting = [sending]
-    timer = asyncio.ensure_future(clock.sleep(timeout_ms / 1000)) if timeout_ms else None
+    sending = transport.send(request)
     try:
-        await asyncio.wait([*waiting, *([timer] if timer else [])], return_when=asyncio.FIRST_COMPLETED)
-        return sending.result() if sending.done() else None
-    except (SynclineError, OSError):
+        return await (within(clock, timeout_ms / 1000, sending) if timeout_ms else sending)
+    except (Late, SynclineError, OSError):
         return None
-    finally:
-        sending.cancel()
-        if timer is not None:
-            timer.cancel()
 
 
 def _operations(answer: Response | None) -> list[dict[str, Any]] | None:

@@ -23,7 +23,7 @@ from syncline.connectors.shopify.simulator.gates import chosen, parse
 from syncline.connectors.shopify.simulator.records import Subscription, topic_path
 from syncline.connectors.shopify.simulator.state import ShopState
 from syncline.model.errors import SynclineError
-from syncline.ports import Clock, Request, Transport
+from syncline.ports import Clock, Late, Request, Transport, within
 from syncline.sdk.simulator import Faults
 
 TIMEOUT_S = 5.0
@@ -214,18 +214,10 @@ class Webhooks:
         headers = {**delivery.headers, "X-Shopify-Hmac-Sha256": base64.b64encode(digest).decode()}
         request = Request("POST", delivery.uri, headers, delivery.body, TIMEOUT_S)
         async with self._under_way:
-            sending = asyncio.ensure_future(self._transport.send(request))
-            timer = asyncio.ensure_future(self._clock.sleep(TIMEOUT_S))
             try:
-                await asyncio.wait((sending, timer), return_when=asyncio.FIRST_COMPLETED)
-                if not sending.done():
-                    return False
-                response = sending.result()
-            except (SynclineError, OSError):
+                response = await within(self._clock, TIMEOUT_S, self._transport.send(request))
+            except (Late, SynclineError, OSError):
                 return False
-            finally:
-                sending.cancel()
-                timer.cancel()
         return 200 <= response.status < 300  # a redirect fails
 
     def _give_up(self, delivery: Delivery) -> None:
