@@ -69,9 +69,9 @@ class Bench:
     async def put(self, statement: str, **row) -> None:
         await self.store.write(Write(statement, [row]))
 
-    async def record(self, system: str, kind: Kind, key: str, body: str) -> None:
+    async def record(self, system: str, kind: Kind, key: str, body: str, version: int = 1) -> None:
         await self.put(
-            "record_put", system=system, kind=kind.value, key=key, version=1, tiebreak=0, changed_at_ms=START_MS,
+            "record_put", system=system, kind=kind.value, key=key, version=version, tiebreak=0, changed_at_ms=START_MS,
             observed_at_ms=START_MS, offset=1, hash="h", body=body,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ configured.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from syncline.inventory.availability import Demand, Drawn
 from syncline.model.copying import replace
@@ -98,6 +99,47 @@ def demand_on(part: str, count: int, line: Demand) -> Demand:
     )
 
 
+class Promised(NamedTuple):
+    """Units of one part that the ERP holds for an order line of kits, since a moment of its clock.
+
+    It may hold more of a part than the whole kits take that it holds: they wait for another part.
+    """
+
+    quantity: int
+    since_ms: int
+
+
+Line = tuple[str, str, str, str]  # of demand: channel, order, line and location
+Parted = Mapping[Line, Mapping[str, Promised]]
+
+
+def demand_of_part(part: str, count: int, line: Demand, promised: Promised | None) -> list[Demand]:
+    """What an order line of kits asks of one part, of which the ERP holds so much by itself.
+
+    Two lines where that is known since later than of whole kits: a figure in between contains the first only.
+    """
+    whole = demand_on(part, count, line)
+    if promised is None or line.erp_stamp_ms is None:
+        return [whole]
+    held = min(promised.quantity, whole.quantity)
+    if held < whole.erp_quantity:
+        return [whole]
+    if promised.since_ms <= line.erp_stamp_ms:
+        return [replace(whole, erp_quantity=held, erp_stamp_ms=promised.since_ms)]
+    more = held - whole.erp_quantity
+    return [
+        replace(whole, quantity=whole.quantity - more),
+        replace(
+            whole,
+            quantity=more,
+            erp_before=0,
+            erp_quantity=more,
+            erp_stamp_ms=promised.since_ms,
+            our_stamp_ms=None,
+        ),
+    ]
+
+
 def assemble(parts: Sequence[tuple[int, Drawn, int]]) -> Drawn:
     """What can be drawn of a kit or pack, in its own units: whole ones only.
 
@@ -120,12 +162,18 @@ def assemble(parts: Sequence[tuple[int, Drawn, int]]) -> Drawn:
     )
 
 
-def by_base(recipes: Recipes, sold: dict[str, list[Demand]]) -> dict[str, list[Demand]]:
-    """Order lines by the base SKU that they take from, in units of it."""
+def by_base(
+    recipes: Recipes, sold: dict[str, list[Demand]], parted: Parted | None = None
+) -> dict[str, list[Demand]]:
+    """Order lines by the base SKU that they take from, in units of it; ``parted``: what the ERP holds of single parts."""
     if not recipes:
         return sold
+    parted = parted or {}
     found: dict[str, list[Demand]] = {}
     for sku, lines in sold.items():
         for part, count in recipes.parts(sku).items():
-            found.setdefault(part, []).extend(demand_on(part, count, line) for line in lines)
+            at = found.setdefault(part, [])
+            for line in lines:
+                of = parted.get((line.channel, line.order_key, line.line_id, line.location), {})
+                at += demand_of_part(part, count, line, of.get(part))
     return found

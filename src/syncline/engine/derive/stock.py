@@ -164,7 +164,7 @@ class StockDeriver:
         facts = facts or await self.facts(route.source, wanted)
         recipes = self._routes.recipes
         levels, sold, bindings = facts.levels_of(route), facts.sold, facts.bindings[route.sink]
-        demands = by_base(recipes, sold)
+        demands = by_base(recipes, sold, facts.parted)
         terms = await self.terms(route, [*wanted, *recipes.bases(wanted)] if recipes else wanted)
         held = by_base(recipes, self._held(route, facts.holds))
 
