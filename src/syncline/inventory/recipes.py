@@ -13,27 +13,68 @@ from typing import NamedTuple
 from syncline.inventory.availability import Demand, Drawn
 from syncline.model.copying import replace
 
+DEPTH_MAX = 8  # kits in kits: so many below one another, a pack or another name counted as one
+CHAIN_MAX = 200  # looked at one below another: a longer circle is told as too deep
+UNITS_MAX = 1_000_000  # of one base SKU in one kit
+
 
 class Recipes:
     """Every SKU that is not stocked itself, down to the base SKUs that are.
 
     Args:
         made_of: sold SKU to the units of each SKU that one unit of it takes; those may be made of
-            others in turn.
+            others in turn, ``DEPTH_MAX`` deep.
 
     Raises:
-        ValueError: a SKU is made of nothing, of less than one unit, or of itself.
+        ValueError: a SKU is made of nothing, of less than one unit, of more than ``UNITS_MAX``, of itself, or of kits in
+            kits too deep.
     """
 
     def __init__(self, made_of: Mapping[str, Mapping[str, int]] | None = None) -> None:
         self._parts: dict[str, dict[str, int]] = {}
         self._users: dict[str, list[str]] = {}
         made_of = made_of or {}
+        deep: dict[str, int] = {}
         for sku in made_of:
-            self._parts[sku] = _flat(made_of, sku, ())
+            self._flatten(made_of, sku, (), deep)
         for sku, parts in self._parts.items():
             for part in parts:
                 self._users.setdefault(part, []).append(sku)
+
+    def _flatten(
+        self,
+        made_of: Mapping[str, Mapping[str, int]],
+        sku: str,
+        above: tuple[str, ...],
+        deep: dict[str, int],
+    ) -> int:
+        """Find the base SKUs of one that is made of others, each of them once; how deep it is."""
+        if sku in above:
+            raise ValueError(f"{above[0]} is made of itself: {' of '.join((*above, sku))}")
+        if sku in deep:
+            return deep[sku]
+        if sku not in made_of:
+            return 0
+        if not made_of[sku]:
+            raise ValueError(f"{sku} is made of nothing")
+        at = (*above, sku)
+        below = 0
+        parts: dict[str, int] = {}
+        for part, count in made_of[sku].items():
+            if count < 1:
+                raise ValueError(f"{sku} takes {count} of {part}: it must be one unit at least")
+            if len(at) > CHAIN_MAX:
+                raise ValueError(f"{at[0]} is made of kits in kits, more than {DEPTH_MAX} deep")
+            below = max(below, self._flatten(made_of, part, at, deep))
+            for base, units in self.parts(part).items():
+                parts[base] = parts.get(base, 0) + units * count
+                if parts[base] > UNITS_MAX:
+                    raise ValueError(f"{sku} takes {parts[base]} of {base}: the most is {UNITS_MAX}")
+        if below >= DEPTH_MAX:
+            raise ValueError(f"{sku} is made of kits in kits, {below + 1} deep: the most is {DEPTH_MAX}")
+        self._parts[sku] = parts
+        deep[sku] = below + 1
+        return below + 1
 
     def __bool__(self) -> bool:
         """Whether there is any SKU that is not stocked itself."""
@@ -68,22 +109,6 @@ class Recipes:
         """The one base SKU of a pack or of another name, and its units in one; ``None`` for a kit."""
         parts = self.parts(sku)
         return next(iter(parts.items())) if len(parts) == 1 else None
-
-
-def _flat(made_of: Mapping[str, Mapping[str, int]], sku: str, above: tuple[str, ...]) -> dict[str, int]:
-    if sku in above:
-        raise ValueError(f"{above[0]} is made of itself: {' of '.join((*above, sku))}")
-    if sku not in made_of:
-        return {sku: 1}
-    if not made_of[sku]:
-        raise ValueError(f"{sku} is made of nothing")
-    parts: dict[str, int] = {}
-    for part, count in made_of[sku].items():
-        if count < 1:
-            raise ValueError(f"{sku} takes {count} of {part}: it must be one unit at least")
-        for base, units in _flat(made_of, part, (*above, sku)).items():
-            parts[base] = parts.get(base, 0) + units * count
-    return parts
 
 
 def demand_on(part: str, count: int, line: Demand) -> Demand:

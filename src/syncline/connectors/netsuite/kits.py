@@ -11,11 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from syncline.model.errors import Rejected
+from syncline.model.errors import Rejected, Retryable
 
 T = TypeVar("T")
 COLUMNS = ("tl.kitcomponent AS member, tl.kitmemberof AS kit, ", "tl.kitcomponent AS member, ", "")
 KIT = "Kit"
+MEMBERS_MAX = 10_000  # kits looked into for one
 
 
 class KitColumns:
@@ -93,12 +94,41 @@ def of_parts(
     return found
 
 
+def flattened(members: Mapping[str, Mapping[str, Decimal]], kit: str) -> dict[str, Decimal]:
+    """Units of each stocked item that one kit takes; ``members`` has every kit that it leads to.
+
+    Raises:
+        Retryable: a kit leads to itself, which NetSuite does not allow.
+    """
+    found: dict[str, Decimal] = {}
+    open_: list[tuple[str, Decimal, tuple[str, ...]]] = [(kit, Decimal(1), (kit,))]
+    for _ in range(MEMBERS_MAX):
+        if not open_:
+            return found
+        at, each, above = open_.pop()
+        for sku, units in members[at].items():
+            if sku in above:
+                raise Retryable(f"NetSuite's kit {sku} is a member of itself: {' of '.join((*above, sku))}.")
+            if sku in members:
+                open_.append((sku, each * units, (*above, sku)))
+            else:
+                found[sku] = found.get(sku, Decimal(0)) + each * units
+    raise Retryable(f"NetSuite's kit {kit} leads to more than {MEMBERS_MAX} kits.")
+
+
 def _members(lines: Sequence[Mapping[str, Any]]) -> defaultdict[str, list[Mapping[str, Any]]]:
-    """The stocked members of kits by the id of the kit's line; "": nobody says of which."""
+    """The stocked members of kits by the id of the line that was sold; "": nobody says of which.
+
+    A member that is a kit itself has members in turn, and those may name its line or the one that was sold.
+    """
+    of = {str(line.get("line")): str(line.get("kit") or "") for line in lines if is_member(line)}
     parts: defaultdict[str, list[Mapping[str, Any]]] = defaultdict(list)
     for line in lines:
-        if is_member(line) and line.get("committed") is not None:
-            parts[str(line.get("kit") or "")].append(line)
+        if is_member(line) and line.get("itemtype") != KIT and line.get("committed") is not None:
+            kit = str(line.get("kit") or "")
+            for _ in range(len(of)):
+                kit = of.get(kit, kit)
+            parts[kit].append(line)
     return parts
 
 
