@@ -250,7 +250,14 @@ class StockDeriver:
                     ),
                 )
         ended = set(map(id, done))
-        unsettled = [line for sku in wanted for line in sold.get(sku, []) if id(line) not in ended]
+        # A line that is taken from where this route sells nothing waits for no figure of this route.
+        here = {"", *route.locations}
+        unsettled = [
+            line
+            for sku in wanted
+            for line in sold.get(sku, [])
+            if id(line) not in ended and line.location in here
+        ]
         return Computed(targets, done, unsettled, published, levels, demands, held)
 
     def _perhaps_contained(self, route: Route, facts: Facts, line: Demand) -> bool:
