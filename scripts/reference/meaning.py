@@ -255,7 +255,9 @@ MEANING: dict[str, dict[str, str]] = {
         "km": "Up to this distance, in kilometres,",
         "cost": "a parcel costs this.",
     },
-    "kits": {"components": "SKU = how many of it one kit takes. Whole numbers, 1 at least."},
+    "kits": {
+        "components": "SKU = how many of it one kit takes. Whole numbers, 1 at least. A SKU may be a kit itself, eight below one another at the most."
+    },
     "units": {
         "of": "The SKU that is stocked.",
         "count": "How many of it one unit of this SKU is.",

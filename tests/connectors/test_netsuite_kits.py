@@ -11,8 +11,10 @@ from tests.connectors.netsuite_world import World, line, order, run
 from tests.connectors.test_netsuite_simulator import RECORD, error_of
 from tests.connectors.test_netsuite_simulator import World as Account
 
+from syncline.connectors.netsuite import kits
 from syncline.model.change import Event, Kind
 from syncline.model.delivery import Result
+from syncline.model.errors import Retryable
 from syncline.model.payloads import OrderItem, PutOrder
 from syncline.ports import Request, Response
 
@@ -360,3 +362,49 @@ def test_the_script_tells_the_parts_of_an_ordered_kit_while_it_has_them():
         assert await told() == ([("SET", "0")], [])
 
     world.run(story)
+
+
+# -- what kits are made of --------------------------------------------------------------------------
+
+
+def test_the_account_tells_what_its_kits_are_made_of():
+    async def story(w: World) -> None:
+        sells_sets(w)
+        w.sim.add_item("CARD", "A card", "1.00", kind="NonInvtPart")
+        w.sim.add_kit("SIX", "Six", "9.00", {"CARD": 1, "21730": 6})
+        w.sim.add_kit("OTHER", "Not asked for", "9.00", {"21730": 1})
+        assert await w.system.rereads.kits_of(["SET", "SIX", "21730", "NONE"]) == {
+            "SET": {"21730": Decimal(2), "84406B": Decimal(1)},
+            "SIX": {"21730": Decimal(6)},
+        }
+        w.wire.replace = refusing(b"kititemmember")
+        with pytest.raises(Retryable, match="refuses to be read"):
+            await w.system.rereads.kits_of(["SET"])
+
+    run(story)
+
+
+def test_kits_in_kits_are_looked_into_and_a_circle_is_refused():
+    made = {"BOX": {"SET": Decimal(2), "A": Decimal(1)}, "SET": {"A": Decimal(2), "B": Decimal(1)}}
+    assert kits.flattened(made, "BOX") == {"A": Decimal(5), "B": Decimal(2)}
+    with pytest.raises(Retryable, match="member of itself: BOX of SET of BOX"):
+        kits.flattened({"BOX": {"SET": Decimal(1)}, "SET": {"BOX": Decimal(1)}}, "BOX")
+
+
+@pytest.mark.parametrize("of_inner", ["2", "1"])
+def test_parts_of_a_kit_in_a_kit_are_the_sold_kits_whichever_line_they_name(of_inner):
+    lines = [
+        {"line": "1", "itemtype": "Kit", "sku": "BOX", "quantity": "-2"},
+        {"line": "2", "itemtype": "Kit", "sku": "SET", "member": "T", "kit": "1", "quantity": "-4"},
+        {
+            "line": "3", "itemtype": "InvtPart", "sku": "A", "member": "T", "kit": of_inner, "quantity": "-8", "committed": "5",
+            "backordered": "3",
+        },
+        {"line": "4", "itemtype": "NonInvtPart", "sku": "CARD", "member": "T", "kit": "1", "quantity": "-2"},
+    ]  # fmt: skip
+
+    def number(text: object) -> Decimal:
+        return Decimal(str(text))
+
+    assert kits.accounted(lines, number) == {"1": 1}
+    assert kits.of_parts(lines, number) == {"1": {"A": 5}}

@@ -89,7 +89,7 @@ class KitsPlay(Play):
     def telephone(self) -> None:
         """Somebody orders in the ERP, of what is there."""
         sku = self.rng.choice((SET, *PARTS))
-        there = self.free()[sku][0]
+        there = self.free()[sku]
         if there > 0:
             units = min(there, self.rng.randint(1, 2))
             self.erp.enter_order([(sku, self.place, units, Decimal(9))])
@@ -154,7 +154,8 @@ class KitsPlay(Play):
         elif draw < 0.28:
             self.part_of()
         elif draw < 0.32:
-            self.erp.receive([(sku, self.rng.randint(1, 4)) for sku in PARTS], self.place)
+            come = self.rng.sample(list(PARTS), self.rng.randint(1, len(PARTS)))
+            self.erp.receive([(sku, self.rng.randint(1, 4)) for sku in come], self.place)
         elif draw < 0.36:
             self.take_off()
         elif draw < 0.42:
@@ -164,35 +165,24 @@ class KitsPlay(Play):
 
     # --- what is true -----------------------------------------------------------------------------
 
-    def free(self) -> dict[str, tuple[int, int]]:
-        """The fewest and the most of each that nobody has ordered, by what the ERP holds alone.
-
-        They differ while a set waits for one of its parts only: it is not taken for promised then, so that what it was promised of the
-        others may be missing twice.
-        """
-        waits, with_it = Counter[str](), Counter[str]()
+    def free(self) -> dict[str, int]:
+        """What nobody has ordered of each, by what the ERP holds alone: a set that waits for one part holds the other."""
+        waits = Counter[str]()
         for order in self.booked().values():
             pending = order.status == "A"
             for line in self.erp.account.txns[order.id].lines:
-                open_units = line.open if pending else 0
-                if line.members:
-                    lacking = max(-(-x.backordered // x.each) for x in line.members)
-                    with_it.update({sku: (open_units or lacking) * each for sku, each in PARTS.items()})
                 for each in line.members or [line]:
                     sku = self.erp.account.items[each.item].sku
-                    waits[sku] += open_units * each.each if pending else each.backordered
-                    with_it[sku] += 0 if line.members else open_units or each.backordered
-        bounds = []
-        for wanted in (with_it, waits):
-            found = {sku: self.erp.available(sku, self.place) - wanted[sku] for sku in PARTS}
-            bounds.append({**found, SET: min(found[sku] // each for sku, each in PARTS.items())})
-        return {sku: (max(0, bounds[0][sku]), max(0, bounds[1][sku])) for sku in bounds[0]}
+                    waits[sku] += line.open * each.each if pending else each.backordered
+        found = {sku: self.erp.available(sku, self.place) - waits[sku] for sku in PARTS}
+        found[SET] = min(found[sku] // each for sku, each in PARTS.items())
+        return {sku: max(0, units) for sku, units in found.items()}
 
     def stock(self) -> list[str]:
         found = [
-            f"{sku}: {least} to {most} are free, {self.shop.offered(sku)} are offered"
-            for sku, (least, most) in self.free().items()
-            if not least <= self.shop.offered(sku) <= most
+            f"{sku}: {there} are free, {self.shop.offered(sku)} are offered"
+            for sku, there in self.free().items()
+            if self.shop.offered(sku) != there
         ]
         return found + self.parcels()
 

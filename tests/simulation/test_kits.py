@@ -10,8 +10,9 @@ from tests.simulation.money_play import Play
 
 from syncline.connectors.netsuite import kits as netsuite_kits
 from syncline.connectors.netsuite import rows as netsuite_rows
+from syncline.engine.apply import batch
 from syncline.engine.apply.batch import Batch
-from syncline.engine.derive import stock
+from syncline.engine.derive import facts, stock
 from syncline.inventory import recipes
 
 pytestmark = pytest.mark.simulation
@@ -29,8 +30,8 @@ def test_step_by_step_every_unit_is_missing_once_and_nothing_is_oversold(number,
     )
 
 
-@pytest.mark.parametrize(("number", "kits_tell"), [(8, True), (11, False)])
-def test_where_parts_are_missing_never_more_is_shown_than_nobody_ordered(number, kits_tell):
+@pytest.mark.parametrize(("number", "kits_tell"), [(28, True), (27, False)])
+def test_where_parts_are_missing_exactly_what_nobody_ordered_is_shown(number, kits_tell):
     play = KitsPlay(number, kits_tell=kits_tell, shrinks=True, step_by_step=True)
     assert play.play() == []
     assert play.counts["shrinks"] > 1 and play.counts["sets"] > 1, "nothing to check"
@@ -77,7 +78,18 @@ def takes_one_of_each_part(patch):
 
 
 def takes_no_part_at_all(patch):
-    patch.setattr(stock, "by_base", lambda made, sold: sold)
+    patch.setattr(stock, "by_base", lambda made, sold, parted=None: sold)
+
+
+def takes_a_waiting_set_for_not_promised(patch):
+    async def nothing(*_):
+        return {}
+
+    patch.setattr(facts, "read_parts", nothing)
+
+
+def forgets_since_when_a_part_is_promised(patch):
+    patch.setattr(batch, "since", lambda erp, before: erp)
 
 
 def knows_no_sets(patch):
@@ -92,11 +104,14 @@ def knows_no_sets(patch):
         forgets_what_the_erp_holds,
         takes_one_of_each_part,
         takes_no_part_at_all,
+        takes_a_waiting_set_for_not_promised,
+        forgets_since_when_a_part_is_promised,
         knows_no_sets,
     ],
     ids=lambda one: one.__name__,
 )
 def test_the_steps_catch(mutant, monkeypatch):
     mutant(monkeypatch)
-    plays = (KitsPlay(n, pending=n == 2, pushed=n < 3, step_by_step=True) for n in (1, 2, 3))
+    plays = [KitsPlay(n, pending=n == 2, pushed=n < 3, step_by_step=True) for n in (1, 2, 3)]
+    plays += [KitsPlay(n, shrinks=True, pushed=n % 2 == 0, step_by_step=True) for n in range(20, 24)]
     assert any(play.play() for play in plays)

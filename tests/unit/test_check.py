@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
 from syncline.model.census import ListedPlace
 from syncline.model.errors import AuthExpired, Retryable
-from syncline.ports import Expiry
+from syncline.ports import Expiry, Rereads
 from syncline.ports.census import CensusPage
 from syncline.runtime import check
 from syncline.runtime.check import check_everything
@@ -62,7 +63,11 @@ def found(tmp_path, monkeypatch):
     def look(**censuses):
         systems = [
             SimpleNamespace(
-                name=name, check=getattr(census, "check", None), census=census, expiries=look.expiries
+                name=name,
+                check=getattr(census, "check", None),
+                census=census,
+                expiries=look.expiries,
+                rereads=Rereads(kits_of=look.kits_of if name == "erp" else None),
             )
             for name, census in censuses.items()
         ]
@@ -71,6 +76,7 @@ def found(tmp_path, monkeypatch):
 
     look.folder = tmp_path
     look.expiries = tuple
+    look.kits_of = None
     return look
 
 
@@ -80,6 +86,77 @@ def test_locations_that_a_route_maps_have_to_be_there(found):
     wrong = told[f"shop: {WHAT}"]
     assert not wrong.ok
     assert wrong.mend == "701: no such location; there are 700 (Site 700), 702 (Site 702)"
+
+
+ORDERS = """
+[[routes]]
+flow = "orders"
+from = "shop"
+to = "erp"
+"""
+RECIPES = """
+[kits.SET]
+components = { MUG = 2, TRAY = 1 }
+[kits.BOX]
+components = { SET = 2, OLD = 1 }
+[kits.GONE]
+components = { MUG = 1, TRAY = 1 }
+[units.CASE]
+of = "MUG"
+count = 12
+[aliases]
+OLD = "LAMP"
+"""
+KITS = "erp: kits, made there of what they are made of here"
+
+
+def says(answer):
+    async def kits_of(skus):
+        assert skus == ["SET", "BOX", "GONE", "CASE"]
+        return {
+            sku: {at: Decimal(units) for at, units in made.items()}
+            for sku, made in answer.items()
+            if sku in skus
+        }
+
+    return kits_of
+
+
+def test_kits_are_made_of_the_same_on_both_sides(found):
+    path = found.folder / "syncline.toml"
+    path.write_text(ORDERS + CONFIG + RECIPES)
+    right = {
+        "SET": {"MUG": "2.0", "TRAY": 1},
+        "BOX": {"MUG": 4, "TRAY": 2, "LAMP": 1},
+        "GONE": {"MUG": 1, "TRAY": 1},
+    }
+    found.kits_of = says(right)
+    assert found(erp=None)[KITS].ok
+    # The name that the ERP still uses is no difference; another number, another part and a missing kit are.
+    found.kits_of = says({"SET": {"MUG": 3, "TRAY": 1}, "BOX": {"OLD": 1, "SET": 2}, "CASE": {"TRAY": "0.5"}})
+    assert found(erp=None)[KITS].mend == (
+        "SET is made of 3 × MUG and 1 × TRAY there and of 2 × MUG and 1 × TRAY here: make [kits] say the same; "
+        "GONE is no kit there: make it one, of 1 × MUG and 1 × TRAY, or take it out of [kits]; "
+        "CASE is made of 0.5 × TRAY there and of 12 × MUG here: make [kits] say the same"
+    )
+
+
+def test_an_erp_that_refuses_to_tell_its_kits_is_named_and_one_without_any_is_not_asked(found):
+    async def refuses(_skus):
+        raise Retryable("the role may not see items")
+
+    found.kits_of = refuses
+    assert KITS not in found(erp=None)
+    path = found.folder / "syncline.toml"
+    path.write_text(CONFIG + RECIPES)
+    assert found(erp=None)[KITS].mend == "the role may not see items"
+
+
+def test_without_orders_a_kit_may_be_unknown_to_the_erp(found):
+    path = found.folder / "syncline.toml"
+    path.write_text(CONFIG + RECIPES)
+    found.kits_of = says({})
+    assert found(erp=None)[KITS].ok
 
 
 def test_a_system_that_lists_no_locations_is_not_blamed(found):

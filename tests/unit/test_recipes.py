@@ -43,11 +43,19 @@ def test_packs_and_names_are_one_item_and_kits_are_not():
         ({"A": {"A": 1}}, "A is made of itself: A of A"),
         ({"A": {}}, "A is made of nothing"),
         ({"A": {"B": 0}}, "A takes 0 of B: it must be one unit at least"),
+        ({f"{n}": {f"{n + 1}": 1} for n in range(9)}, "0 is made of kits in kits, 9 deep: the most is 8"),
+        ({f"{n}": {f"{n + 1}": 1} for n in range(5_000)}, "0 is made of kits in kits, more than 8 deep"),
+        ({"A": {"B": 1_001}, "B": {"C": 1_000}}, "A takes 1001000 of C: the most is 1000000"),
     ],
 )
 def test_what_cannot_be_made_is_refused(made_of, says):
     with pytest.raises(ValueError, match=says):
         Recipes(made_of)
+
+
+def test_kits_in_kits_are_looked_into_once_each():
+    made_of = {f"{n}{one}": {f"{n + 1}{other}": 1 for other in "abcd"} for n in range(8) for one in "abcd"}
+    assert Recipes(made_of).parts("2a") == {f"8{other}": 4**5 for other in "abcd"}
 
 
 def test_an_order_of_packs_is_demand_in_units_of_the_stock():

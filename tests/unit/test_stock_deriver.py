@@ -69,9 +69,9 @@ class Bench:
     async def put(self, statement: str, **row) -> None:
         await self.store.write(Write(statement, [row]))
 
-    async def record(self, system: str, kind: Kind, key: str, body: str) -> None:
+    async def record(self, system: str, kind: Kind, key: str, body: str, version: int = 1) -> None:
         await self.put(
-            "record_put", system=system, kind=kind.value, key=key, version=1, tiebreak=0, changed_at_ms=START_MS,
+            "record_put", system=system, kind=kind.value, key=key, version=version, tiebreak=0, changed_at_ms=START_MS,
             observed_at_ms=START_MS, offset=1, hash="h", body=body,
         )  # fmt: skip
 
@@ -369,6 +369,22 @@ async def test_what_a_former_process_deferred_is_not_forgotten():
         assert await b.deriver.step(guard) == (0, [])
         ((seconds, _),) = b.clock.timers
         assert seconds == 0.7
+
+
+async def test_a_line_is_settled_by_the_routes_that_sell_from_its_place():
+    routes = [route("shop"), route("market", locations={"2": "m2"})]
+    async with bench(*routes) as b:
+        for at in ("1", "2"):
+            await b.figure("A", 10, at)
+        await b.order("market", "1", "A", 2, at="2")
+        await b.order("market", "2", "A", 1, at="")  # from anywhere: every figure has to contain it
+        for key, at, stamp_ms in (("1", "2", 100), ("2", "", 101)):
+            known = {"order_key": key, "location": at, "quantity": 2 if at else 1, "erp_stamp_ms": stamp_ms}
+            await b.put("demand_known", channel="market", line_id="l", our_stamp_ms=None, **known)
+        await b.put("dirty_mark", sku="A", changed_at_ms=START_MS)
+        await b.deriver.step(await guard_of(b))
+        assert [row[1] for row in await b.store.read("demand_open", skus=["A"])] == ["2"]
+        assert (await b.shown("shop"), await b.shown("market")) == (9, 9)
 
 
 async def test_a_line_of_a_kit_is_settled_once_the_figures_of_all_parts_contain_it():

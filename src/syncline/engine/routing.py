@@ -469,7 +469,8 @@ class Router:
             if main and quantity and reference != hold:
                 demand = Demand(channel, reference, str(number), location, sku, quantity)
                 sold.setdefault(sku, []).append(demand)
-        asked = by_base(self._routes.recipes, sold)
+        others = {at: of for at, of in facts.parted.items() if (at[0], at[1]) != (inventory.sink, order_key)}
+        asked = by_base(self._routes.recipes, sold, others)
         rooms, pools = {}, {}
         for base in levels:
             drawn = draw(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from syncline.engine.derive.dirty import mark
 from syncline.engine.figures import figure
+from syncline.engine.parts import read_parts
 from syncline.engine.routes import SEP, Route, Routes, split_key
 from syncline.inventory.availability import Demand, publish
 from syncline.inventory.recipes import by_base
@@ -230,7 +231,9 @@ class Shelves:
                 "demand_open", skus=users
             ):
                 sold.setdefault(sku, []).append(Demand(channel, order_key, line_id, location, sku, *rest))
-            demands = by_base(self._routes.recipes, sold)
+            recipes = self._routes.recipes
+            parted = await read_parts(self._store, recipes, source, sold) if recipes else {}
+            demands = by_base(recipes, sold, parted)
             unseen = await self._unseen(source, skus)
             strays = await self._strays(source, skus, now_ms)
             terms: dict[str, dict[str, Terms]] = {}

@@ -185,17 +185,30 @@ class Order(Struct, frozen=True):
     waits: str = ""
 
 
+class ErpPart(Struct, frozen=True):
+    """Units of one part of the kits of an order line that the ERP's stock figures account for.
+
+    ``since_ms``: by the ERP's clock, since when it is known to be so many; 0: since the order was told.
+    """
+
+    sku: str
+    quantity: Decimal
+    since_ms: int = 0
+
+
 class ErpLine(Struct, frozen=True):
     """What the ERP holds of one order line: the units that its stock figures account for.
 
     A figure of what is available accounts for a line once it is committed, a physical one for the units
-    whose shipment is posted. ``ordered`` is what the line asks for, where that is more.
+    whose shipment is posted. ``ordered`` is what the line asks for, where that is more. ``parts`` says it part by part
+    where the line is of a kit and the ERP promises each part by itself: of one there may be more than whole kits need.
     """
 
     sku: str
     location: str
     quantity: Decimal
     ordered: Decimal | None = None
+    parts: tuple[ErpPart, ...] = ()
 
 
 class ErpOrder(Struct, frozen=True):

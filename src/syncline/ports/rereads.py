@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Generic, TypeVar
 
 from syncline.model.change import Cursor, Event, Kind
@@ -44,6 +45,8 @@ class Rereads:
     ``booked(channel, since_ms, after)`` walks the ERP's orders with references of a channel; ``booked_of(numbers)`` reads
     those for some references, each with the number under which a person would have entered the order; ``booked_as(ids)``
     those with the ERP's own ids, told under the references given for them: others have written them.
+    ``kits_of(skus)`` tells of some SKUs those that the ERP itself sells as kits, each with the units of every stocked SKU that
+    one takes, kits in kits looked into.
     ``contents`` has for each kind of state record how a channel's contents are read: of some items in some groups (price
     lists), all that there are.
     """
@@ -56,6 +59,7 @@ class Rereads:
     booked: Callable[[str, int, str], Awaitable[Part[Booked]]] | None = None
     booked_of: Callable[[Mapping[str, str]], Awaitable[Part[Booked]]] | None = None
     booked_as: Callable[[Mapping[str, str]], Awaitable[Part[Booked]]] | None = None
+    kits_of: Callable[[Sequence[str]], Awaitable[Mapping[str, Mapping[str, Decimal]]]] | None = None
     contents: Mapping[Kind, Callable[[Sequence[str], Sequence[Item]], Awaitable[Part[Told]]]] = field(
         default_factory=dict
     )

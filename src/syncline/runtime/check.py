@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -25,6 +26,9 @@ from syncline.stores.sqlite.health import owner_of
 
 RENEW = KINDS["credential_expiring"].mend
 PLACES = "locations of the routes of inventory"
+KITS = "kits, made there of what they are made of here"
+KITS_AT_ONCE = 500
+KITS_TOLD = 10  # kits that differ, as many as a person can look at
 PLACES_MAX = 20  # locations that are told as those that there are
 _REQUEST = re.compile(r"\b[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b")
 
@@ -103,12 +107,53 @@ async def check_systems(
 async def _asked(system: System, routes: Routes) -> list[Told]:
     """What a system says of itself, and whether what the routes name is there."""
     told = list(await system.check()) if system.check is not None else []
-    try:
-        told += await _places(system, routes)
-    except SynclineError as error:
-        if not isinstance(error, AuthExpired) or all(ok for _, ok, _ in told):  # else it is said already
-            told.append((PLACES, False, str(error)))
+    for what, look in ((PLACES, _places), (KITS, _kits)):
+        try:
+            told += await look(system, routes)
+        except SynclineError as error:
+            if not isinstance(error, AuthExpired) or all(ok for _, ok, _ in told):  # else it is said already
+                told.append((what, False, str(error)))
     return each_fault_once(told)
+
+
+async def _kits(system: System, routes: Routes) -> list[Told]:
+    """Whether the ERP makes its kits of the same as the configuration does, so that both take the same off stock."""
+    recipes = routes.recipes
+    kits = [sku for sku, parts in recipes.all.items() if len(parts) > 1 or set(parts.values()) != {1}]
+    reads = system.rereads.kits_of
+    if reads is None or not kits or not routes.of(Flow.INVENTORY, source=system.name):
+        return []
+    there: dict[str, Mapping[str, Decimal]] = {}
+    for start in range(0, len(kits), KITS_AT_ONCE):
+        there |= await reads(kits[start : start + KITS_AT_ONCE])
+    wrong = []
+    for sku in kits:
+        ours = recipes.parts(sku)
+        if sku not in there:
+            # A pack without an item of its own is ordered in units of what it is a pack of.
+            if len(ours) > 1 and routes.of(Flow.ORDERS, sink=system.name):
+                wrong.append(
+                    f"{sku} is no kit there: make it one, of {_made_of(ours)}, or take it out of [kits]"
+                )
+            continue
+        theirs: dict[str, Decimal] = {}
+        for part, units in there[sku].items():
+            for base, count in recipes.parts(part).items():
+                theirs[base] = theirs.get(base, Decimal(0)) + units * count
+        if theirs != ours:
+            wrong.append(
+                f"{sku} is made of {_made_of(theirs)} there and of {_made_of(ours)} here: make [kits] say the same"
+            )
+    if not wrong:
+        return [(KITS, True, "")]
+    rest = f"; and {len(wrong) - KITS_TOLD} more" if len(wrong) > KITS_TOLD else ""
+    return [(KITS, False, "; ".join(wrong[:KITS_TOLD]) + rest)]
+
+
+def _made_of(parts: Mapping[str, Decimal | int]) -> str:
+    """What one kit takes, in words."""
+    said = [f"{Decimal(count).normalize():f} × {sku}" for sku, count in sorted(parts.items())]
+    return " and ".join(said) or "nothing that is stocked"
 
 
 def each_fault_once(told: Sequence[Told]) -> list[Told]:

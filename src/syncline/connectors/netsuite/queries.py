@@ -289,6 +289,16 @@ def orders_of(items: int, *, waiting: bool) -> str:
     )
 
 
+def members_of(kits: int) -> str:
+    """What some kits are made of; parameters: the kits' names, then the keyset (kit, kit, line)."""
+    return (
+        "SELECT k.id AS kit, k.itemid AS name, m.itemid AS sku, m.itemtype AS itemtype, km.quantity AS quantity, "
+        "km.linenumber AS line FROM kititemmember km JOIN item k ON k.id = km.parentitem JOIN item m ON m.id = km.item "
+        f"WHERE k.itemid IN ({_marks(kits)}) AND (k.id > ? OR (k.id = ? AND km.linenumber > ?)) "
+        "ORDER BY k.id, km.linenumber"
+    )
+
+
 def units_of(items: int) -> str:
     """The type of units of some items, and the unit in which they are sold; parameters: the items."""
     return (

@@ -8,7 +8,7 @@ from decimal import Decimal, InvalidOperation
 from syncline.connectors.netsuite import queries, rows, zones
 from syncline.connectors.netsuite.client import PAGE_MAX, Client, Row
 from syncline.connectors.netsuite.erpclock import ErpClock
-from syncline.connectors.netsuite.kits import KitColumns
+from syncline.connectors.netsuite.kits import KIT, KitColumns, flattened
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.connectors.netsuite.mapping import otherrefnum
 from syncline.model.change import Event, Via
@@ -21,6 +21,7 @@ from syncline.ports import Clock, Part, Rereads
 ITEMS_MAX = 200  # in one statement; Oracle takes a thousand values in a list
 REFERENCES_MAX = 200
 PAGES_MAX = 1_000
+KITS_DEEP_MAX = 8  # kits in kits
 KEY_START = -(2**31)
 
 
@@ -38,8 +39,45 @@ class Rereader:
     def rereads(self) -> Rereads:
         """What this account offers."""
         return Rereads(
-            levels_of=self.levels_of, booked=self.booked, booked_of=self.booked_of, booked_as=self.booked_as
+            levels_of=self.levels_of,
+            booked=self.booked,
+            booked_of=self.booked_of,
+            booked_as=self.booked_as,
+            kits_of=self.kits_of,
         )
+
+    async def kits_of(self, skus: Sequence[str]) -> Mapping[str, Mapping[str, Decimal]]:
+        """Of some SKUs the kits, each with the units of every stocked item that one takes."""
+        members: dict[str, dict[str, Decimal]] = {}
+        asked: set[str] = set()
+        new = sorted(set(skus))
+        for _ in range(KITS_DEEP_MAX):
+            asked.update(new)
+            deeper: set[str] = set()
+            for start in range(0, len(new), ITEMS_MAX):
+                for row in await self._members(new[start : start + ITEMS_MAX]):
+                    kind, sku = str(row.get("itemtype")), str(row["sku"])
+                    of = members.setdefault(str(row["name"]), {})
+                    if kind not in (*rows.STOCKED, KIT):
+                        continue
+                    of[sku] = of.get(sku, Decimal(0)) + _decimal(row.get("quantity") or 0)
+                    if kind == KIT:
+                        deeper.add(sku)
+            new = sorted(deeper - asked)
+            if not new:
+                return {sku: flattened(members, sku) for sku in dict.fromkeys(skus) if sku in members}
+        raise Retryable(f"NetSuite has kits in kits, more than {KITS_DEEP_MAX} deep: {', '.join(new[:3])}.")
+
+    async def _members(self, kits: Sequence[str]) -> list[Row]:
+        found: list[Row] = []
+        keyset: tuple[int, int] = (KEY_START, KEY_START)
+        for _ in range(PAGES_MAX):
+            page = await self._query(queries.members_of(len(kits)), [*kits, keyset[0], *keyset])
+            found += page
+            if len(page) < PAGE_MAX:
+                return found
+            keyset = (int(page[-1]["kit"]), int(page[-1]["line"]))
+        raise Retryable(f"NetSuite has more than {PAGES_MAX} pages of members of {len(kits)} kits.")
 
     async def levels_of(self, items: Sequence[Item], locations: Sequence[str]) -> Part[Event]:
         """Levels of some items, those at other locations left out."""

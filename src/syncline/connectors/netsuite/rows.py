@@ -16,7 +16,16 @@ from syncline.connectors.netsuite.client import Row
 from syncline.connectors.netsuite.manifest import NetSuiteSettings
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.errors import Rejected
-from syncline.model.records import ErpLine, ErpOrder, Item, Record, Shipment, ShipmentLine, StockLevel
+from syncline.model.records import (
+    ErpLine,
+    ErpOrder,
+    ErpPart,
+    Item,
+    Record,
+    Shipment,
+    ShipmentLine,
+    StockLevel,
+)
 from syncline.sdk.scan import events
 
 CANCELLED = "C"  # of a sales order: nothing of it was sent, and nothing will be (contract sheet section 5)
@@ -28,12 +37,16 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class Units(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Units of one SKU at one location; ``ordered`` where more is asked for than is accounted for."""
+    """Units of one SKU at one location; ``ordered`` where more is asked for than is accounted for.
+
+    ``parts`` of a kit: the SKU and the units of each member that are accounted for.
+    """
 
     sku: str
     location: str
     quantity: str
     ordered: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
 
 
 class StockRow(msgspec.Struct, frozen=True):
@@ -157,7 +170,8 @@ def order_event(
     ordered: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     sent = any(_decimal(line.get("done") or "0") for line in lines)
     called_off = status == CANCELLED or (settings.closed_cancels and status == CLOSED and not sent)
-    of_kits = kits.accounted(lines, _decimal)
+    parts: defaultdict[tuple[str, str], defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
+    of_kits, of_parts = kits.accounted(lines, _decimal), kits.of_parts(lines, _decimal)
     for line in lines:
         if not queries.counts_for_stock(line, settings):
             continue
@@ -165,9 +179,18 @@ def order_event(
         accounted, asked = _accounted(line, status, of_kits.get(_text(line, "line")))
         units[at] += accounted
         ordered[at] += asked
+        if line.get("isclosed") != "T" and status != CANCELLED:
+            for sku, there in of_parts.get(_text(line, "line"), {}).items():
+                parts[at][sku] += there
     name = key or order_name(head, settings)
     told = tuple(
-        Units(*at, f"{n:f}", f"{ordered[at]:f}" if ordered[at] != n else "") for at, n in units.items()
+        Units(
+            *at,
+            f"{n:f}",
+            f"{ordered[at]:f}" if ordered[at] != n else "",
+            tuple((sku, f"{there:f}") for sku, there in parts[at].items()),
+        )
+        for at, n in units.items()
     )
     body = OrderRow(name, _text(head, "txn"), status, told, erp_ms, _text(head, "entity"), called_off)
     said = [head.get("lm"), body.key, status, body.lines, moved_ms, body.account]
@@ -298,7 +321,13 @@ def _level(row: StockRow) -> StockLevel:
 def _order(body: bytes) -> tuple[Kind, str, int, Record]:
     row = _ORDER.decode(body)
     lines = tuple(
-        ErpLine(x.sku, x.location, _decimal(x.quantity), _decimal(x.ordered) if x.ordered else None)
+        ErpLine(
+            x.sku,
+            x.location,
+            _decimal(x.quantity),
+            _decimal(x.ordered) if x.ordered else None,
+            tuple(ErpPart(sku, _decimal(there)) for sku, there in x.parts),
+        )
         for x in row.lines
     )
     order = ErpOrder(

@@ -38,7 +38,7 @@ from syncline.engine.states import States
 from syncline.model.change import Change, Flow, Kind, LoggedEvent, Via
 from syncline.model.copying import replace
 from syncline.model.errors import OutcomeUnknown, Rejected, Retryable
-from syncline.model.records import Order
+from syncline.model.records import ErpOrder, Order
 from syncline.ports import Clock, Row, Store, System, Write
 
 APPLY_MAX = 200  # events in one transaction
@@ -420,7 +420,9 @@ class Applier:
                 if change.kind is Kind.LEVEL:
                     continue
                 name = (system, change.kind, change.key)
-                record = None if logged.event.via is Via.SNAPSHOT else self._memory.get(name)
+                # What it holds of parts is compared with what it held, and memory has no contents of such.
+                whole = isinstance(change.value, ErpOrder) and any(x.parts for x in change.value.lines)
+                record = None if whole or logged.event.via is Via.SNAPSHOT else self._memory.get(name)
                 if record is not None:
                     batch.known(name, record)
                 else:
@@ -428,7 +430,7 @@ class Applier:
         for (system, kind), wanted in keys.items():
             rows = await self._store.read("records_get", system=system, kind=kind.value, keys=list(wanted))
             for key, version, tiebreak, hash_, body, _, _ in rows:
-                value = decode(kind, body) if kind is Kind.ORDER else None
+                value = decode(kind, body) if kind in (Kind.ORDER, Kind.ERP_ORDER) else None
                 if kind is Kind.STOCK:
                     figures[system, key] = body
                 batch.known((system, kind, key), Known(version, tiebreak, hash_, value))

@@ -19,6 +19,7 @@ from syncline.engine.apply.wants import wanted_of
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode, record_fingerprint
 from syncline.engine.derive.demand import Sold
+from syncline.engine.parts import moved, since
 from syncline.engine.routes import SEP, Routes, parse_reference, stock_key
 from syncline.engine.states import States
 from syncline.freshness.demand import Sale
@@ -338,6 +339,7 @@ class Batch:
                 # so it matters only while some demand waits to be contained. No lag begins here.
                 self._restamped.add(value.sku)
         elif isinstance(value, ErpOrder):
+            value = since(value, before.value if before is not None else None)
             self._erp_order(value, change.changed_at_ms)
             self._facts.erp(system, change)
         elif isinstance(value, Shipment | Receipt | Return):
@@ -562,6 +564,7 @@ class Batch:
         for line in erp.lines if erp.commits_stock else ():
             at = held.setdefault(line.sku, {})
             at[line.location] = at.get(line.location, 0) + needed(line.quantity)
+        parted = moved(erp)
         rows = list(self._demand[channel, order_key].values())
         before = {id(row): row["erp_quantity"] for row in rows}
         for row in rows:  # lines at the very location first, then what is left of the SKU anywhere
@@ -577,6 +580,8 @@ class Batch:
                     at[location] = rest - more * in_pack
                     row["erp_quantity"] += more
             same = before[id(row)] == row["erp_quantity"]
+            if row["sku"] in parted:
+                self._mark(row["sku"], changed_at_ms)
             if same and (row["erp_stamp_ms"] is not None or not (row["quantity"] or row["erp_quantity"])):
                 # The ERP changed something else about the order, or tells again what we know, or holds
                 # nothing of a line of which nothing is wanted.

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from syncline.engine.figures import figure
+from syncline.engine.parts import read_parts
 from syncline.engine.routes import Route, Routes, split_key
 from syncline.inventory.availability import Demand, Published
+from syncline.inventory.recipes import Parted
 from syncline.inventory.rules import QuantityRule, Terms
 from syncline.model.change import Flow
 from syncline.model.records import StockLevel
@@ -24,13 +26,14 @@ class Facts:
     """What the numbers of some SKUs hang on, as it was read together.
 
     ``levels`` and ``received``, a figure's arrival by our clock in milliseconds, are by base SKU and ERP location;
-    ``sold`` by SKU as it was sold; ``bindings`` by sink and key; ``unseen`` counts units by base SKU and ERP location
+    ``sold`` by SKU as it was sold, ``parted`` what of kits the ERP holds in single parts; ``bindings`` by sink and key; ``unseen`` counts units by base SKU and ERP location
     that any channel lost to something nobody has told us of.
     """
 
     levels: Levels
     received: dict[str, dict[str, int]]
     sold: dict[str, list[Demand]]
+    parted: Parted
     holds: list[Row]
     bindings: dict[str, dict[str, Row]]
     unseen: dict[str, dict[str, int]]
@@ -70,13 +73,14 @@ async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[s
     for row in await store.read("demand_open", skus=users):
         line = Demand(*row)
         sold.setdefault(line.sku, []).append(line)
+    parted = await read_parts(store, recipes, source, sold) if recipes else {}
     sinks = dict.fromkeys(route.sink for route in routes.of(Flow.INVENTORY, source=source))
     bindings = {
         sink: {row[0]: row for row in await store.read("bindings_of_skus", system=sink, skus=users)}
         for sink in sinks
     }
     holds = await store.read("holds_of_skus", skus=users, now_ms=now_ms)
-    return Facts(levels, received, sold, holds, bindings, _unseen(routes, bindings))
+    return Facts(levels, received, sold, parted, holds, bindings, _unseen(routes, bindings))
 
 
 def _unseen(routes: Routes, bindings: dict[str, dict[str, Row]]) -> dict[str, dict[str, int]]:

@@ -164,7 +164,7 @@ class StockDeriver:
         facts = facts or await self.facts(route.source, wanted)
         recipes = self._routes.recipes
         levels, sold, bindings = facts.levels_of(route), facts.sold, facts.bindings[route.sink]
-        demands = by_base(recipes, sold)
+        demands = by_base(recipes, sold, facts.parted)
         terms = await self.terms(route, [*wanted, *recipes.bases(wanted)] if recipes else wanted)
         held = by_base(recipes, self._held(route, facts.holds))
 
@@ -250,7 +250,14 @@ class StockDeriver:
                     ),
                 )
         ended = set(map(id, done))
-        unsettled = [line for sku in wanted for line in sold.get(sku, []) if id(line) not in ended]
+        # A line that is taken from where this route sells nothing waits for no figure of this route.
+        here = {"", *route.locations}
+        unsettled = [
+            line
+            for sku in wanted
+            for line in sold.get(sku, [])
+            if id(line) not in ended and line.location in here
+        ]
         return Computed(targets, done, unsettled, published, levels, demands, held)
 
     def _perhaps_contained(self, route: Route, facts: Facts, line: Demand) -> bool:

@@ -109,6 +109,7 @@ class Items:
             sku, title, base_price, kind="Kit", fields={"isFulfillable": True, **(fields or {})}
         )
         self.account.items[number].members = {one.id: each for one, each in made}
+        self.account.touch_item(self.account.items[number])
         return number
 
     def deactivate_item(self, sku: str, *, inactive: bool = True) -> None:

@@ -53,6 +53,8 @@ CREATE TABLE item(
   createddate DATE, lastmodifieddate DATE);
 CREATE INDEX item_modified ON item(lastmodifieddate, id);
 CREATE INDEX item_itemid ON item(itemid);
+CREATE TABLE kititemmember(parentitem INTEGER, item INTEGER, quantity REAL, linenumber INTEGER,
+  PRIMARY KEY(parentitem, linenumber)) WITHOUT ROWID;
 CREATE TABLE pricelevel(id INTEGER PRIMARY KEY, name TEXT, isinactive TEXT);
 INSERT INTO pricelevel VALUES(1, 'Base Price', 'F');
 CREATE TABLE pricing(item INTEGER, pricelevel INTEGER, quantity REAL, unitprice REAL, currency INTEGER,
@@ -158,6 +160,11 @@ class Mirror:
         db.executemany(self._line_sql, (row for t in rows for row in self._line_rows(t)))
         db.executemany(_LEVEL_SQL, (self._level_row(k) for k in dirty.levels))
         db.executemany(self._item_sql, (self._item_row(account.items[i]) for i in dirty.items))
+        for i in dirty.items:
+            db.execute("DELETE FROM kititemmember WHERE parentitem = ?", (i,))
+            of = account.items[i].members.items()
+            rows_of = ((i, member, float(each), n) for n, (member, each) in enumerate(of, 1))
+            db.executemany("INSERT INTO kititemmember VALUES(?,?,?,?)", rows_of)
         parties = (account.customers[i] for i in dirty.customers if i in account.customers)
         db.executemany(_CUSTOMER_SQL, (self._customer_row(c) for c in parties))
         # Last, so that rows of a record deleted since its last save go too.
