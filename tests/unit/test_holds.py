@@ -236,6 +236,9 @@ async def test_what_was_seen_last_is_tried_without_a_look_and_looked_at_where_it
     await world.figure("A", "1", 20)  # more than was seen
     assert (await world.holds.reserve("r3", "shop", [Line("A", 15)])).complete
     assert await refused(world.holds.reserve("r4", "shop", [Line("A", 15)])) == "not_enough"
+    await world.holds.release("r3")
+    held = await world.holds.reserve("r5", "shop", [Line("A", 15)], allow_partial=True)
+    assert held.complete  # of what is there, not of what was seen
 
 
 async def test_more_than_one_transaction_may_carry_go_on_in_the_next(world):

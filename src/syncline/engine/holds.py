@@ -199,10 +199,10 @@ class Holds:
         plan = self._plan(channel, lines)
         pools = _pools(plan)
         for attempt in range(TRIES_MAX):
-            # What was left when somebody last looked is good enough for a try: hold_put compares for itself.
+            # What was left when somebody last looked is good enough to try for all of it: hold_put compares for itself.
             guess = None if attempt else self._shelves.remembered(pools)
             rooms, due, now_ms = guess or await self._shelves.rooms(pools)
-            quantities = _quantities(plan, rooms, allow_partial=allow_partial)
+            quantities = _quantities(plan, rooms, allow_partial=allow_partial and not guess)
             if quantities is None:
                 if guess:
                     continue
