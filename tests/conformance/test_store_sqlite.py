@@ -238,9 +238,8 @@ async def test_after_a_failed_commit_nothing_is_taken_until_the_database_is_open
     lost = asyncio.ensure_future(store.append([event("lost")], received_at_ms=T0))
     assert await asyncio.to_thread(reached.wait, 10)
     waited = asyncio.ensure_future(store.append([event("waited")], received_at_ms=T0))
-    await asyncio.wait(
-        [waited], timeout=0.01
-    )  # it is handed over, and is not asked before the first has failed
+    # It is handed over, and is not dealt with before the first has failed.
+    await asyncio.wait([waited], timeout=0.01)
     go_on.set()
     for one in (lost, waited):
         with pytest.raises(StoreBroken, match="disk I/O error; Syncline ends"):

@@ -48,7 +48,7 @@ def begin(folder):
 
     async def work(access, audit):
         token = await access.first_start(folder / "keys" / "t")
-        return token, (await access.log_in(token))[1]
+        return token, await access.log_in(await access.by_token(token), token)
 
     return at(folder, work)
 

@@ -342,8 +342,10 @@ async def take_rights(site, person):
 )
 async def test_a_stream_ends_before_the_next_push_once_its_person_may_see_no_more(site, revoke, by):
     inner = site.app.site
-    _, cookie = await site.access.log_in(site.tokens["operator"])
-    _, theirs = await site.access.log_in(site.tokens["viewer"])
+    cookie, theirs = [
+        await site.access.log_in(await site.access.by_token(token), token)
+        for token in (site.tokens["operator"], site.tokens["viewer"])
+    ]
     asking = request(
         "parked", **({"cookie": cookie} if by == "cookie" else {"token": site.tokens["operator"]})
     )

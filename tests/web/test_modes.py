@@ -379,7 +379,8 @@ async def test_the_pages_show_what_is_stopped_and_the_buttons_only_to_whom_they_
 
 
 async def test_a_switch_on_a_page_acts_under_the_persons_name_and_comes_back(site):
-    person, cookie = await site.access.log_in(site.tokens["operator"])
+    person = await site.access.by_token(site.tokens["operator"])
+    cookie = await site.access.log_in(person, site.tokens["operator"])
     browser = Client(site.app, cookie=cookie)
     csrf = site.access.csrf(await site.access.by_session(cookie))
     headers = {"content-type": "application/x-www-form-urlencoded"}

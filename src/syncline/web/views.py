@@ -175,22 +175,17 @@ async def _login_form(site: Site, request: Request, person: Person) -> Response:
 
 async def _exchange(site: Site, request: Request, token: str) -> Response:
     person = await site.access.by_token(token)
-    if person is not None and not person.may(Role.VIEWER):
+    if person is None:
+        site.wrong(request)
+        fault = "This token is not known. It may have been replaced by a newer one."
+        return site.render("login.html", NOBODY, status_code=401, fault=fault)
+    if not person.may(Role.VIEWER):
         fault = "This token is for a shop's checkout: it asks over the API and opens no page."
         return site.render("login.html", NOBODY, status_code=403, fault=fault)
-    known = await site.access.log_in(token)
-    if known is None:
-        site.wrong(request)
-        return site.render(
-            "login.html",
-            NOBODY,
-            status_code=401,
-            fault="This token is not known. It may have been replaced by a newer one.",
-        )
     response = RedirectResponse("/", 303)
     response.set_cookie(
         site.cookie(request),
-        known[1],
+        await site.access.log_in(person, token),
         max_age=SESSION_MS // 1000,
         httponly=True,
         samesite="strict",
