@@ -28,6 +28,7 @@ from bench.apply import RAW
 from bench.harness import Meter, Report, folder, hush, percentile, process, rss_mb
 from syncline.connectors.netsuite import rows as netsuite
 from syncline.engine.codec import decode, encode, stock_fingerprint
+from syncline.engine.derive import anew
 from syncline.engine.engine import Engine
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.model.capabilities import AVAILABLE_OWN_ORDERS_SUBTRACTED, PLAIN, Capabilities
@@ -95,8 +96,20 @@ def record_of(level: StockLevel, now_ms: int) -> tuple[Any, ...]:
     return "erp", "stock", key, level.erp_stamp_ms, 0, now_ms, now_ms, 0, hash_, encode(level)
 
 
+def configured() -> Routes:
+    """Stock to the shop, orders to the ERP."""
+    return Routes(
+        [
+            Route(Flow.INVENTORY, "erp", "shop", TOLERANCE_MS, locations={at: f"S{at}" for at in LOCATIONS}),
+            Route(
+                Flow.ORDERS, "shop", "erp", TOLERANCE_MS, left_out=frozenset({"put_payment", "put_refund"})
+            ),
+        ]
+    )
+
+
 def prepare(path: str, rows: int, now_ms: int) -> None:
-    """All rows known since yesterday, and each shown by the shop as it should be."""
+    """All rows known since yesterday, and each shown by the shop as it should be, by the rules of today."""
     SqliteStore.open(path, now_ms=now_ms)._connection.close()  # noqa: SLF001 (for its tables)
     connection, then_ms = connect(path), now_ms - DAY_MS
     connection.pragma("wal_autocheckpoint", 4_000)
@@ -122,6 +135,8 @@ def prepare(path: str, rows: int, now_ms: int) -> None:
                     for system, sku in items
                 ],
             )
+    rules = (anew.SYSTEM, anew.STREAM, anew.rules_fingerprint(configured()))
+    connection.execute("INSERT INTO cursor (system, stream, position, covers_ms) VALUES (?, ?, ?, 0)", rules)
     connection.execute("ANALYZE")
     connection.wal_checkpoint()
     connection.close()
@@ -328,19 +343,15 @@ async def measure(path: str, rows: int) -> dict[str, float]:
             free,
         ),
     ]
-    routes = Routes(
-        [
-            Route(Flow.INVENTORY, "erp", "shop", TOLERANCE_MS, locations={at: f"S{at}" for at in LOCATIONS}),
-            Route(
-                Flow.ORDERS, "shop", "erp", TOLERANCE_MS, left_out=frozenset({"put_payment", "put_refund"})
-            ),
-        ]
-    )
+    routes = configured()
     engine = Engine(store=store, clock=clock, rng=Random(1), systems=systems, routes=routes)
     running = [asyncio.create_task(engine.run())]
     orders, beat, wal = Orders(engine, rows), Beat(), [0.0]
     running.append(asyncio.create_task(orders.run()))
-    await asyncio.sleep(3.0)  # the catalog is loaded, and orders come as on any day
+    # Orders come as on any day, and what every start does is done: the catalog is loaded and surveyed.
+    await asyncio.sleep(3.0)
+    while not engine.survey.latest.at_ms:
+        await asyncio.sleep(0.1)
     quiet = len(orders.accepted_s)
     running += [asyncio.create_task(beat.run()), asyncio.create_task(_wal_mb(path, wal))]
     opened_mb = rss_mb(os.getpid())

@@ -177,3 +177,11 @@ def test_the_memory_keeps_the_newest_few(kind):
     assert [memory.get(name) is not None for name in names] == [True, False, True]
     memory.forget()
     assert not any(map(memory.get, names))
+
+
+def test_a_full_read_pushes_nothing_out_of_the_memory_and_leaves_nothing_old_in_it():
+    memory = Memory(versions_max=2)
+    names = [("erp", Kind.STOCK, str(n)) for n in range(4)]
+    memory.stored((name, Known(1, 0, "h", None)) for name in names[:2])
+    memory.stored((name, Known(2, 0, "h", None, passing=True)) for name in reversed(names))
+    assert [getattr(memory.get(name), "version", None) for name in names] == [2, 2, None, None]

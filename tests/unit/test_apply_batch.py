@@ -95,7 +95,7 @@ class Desk:
         }
         for row in writes["record_put"]:
             at = (row["system"], Kind(row["kind"]), row["key"])
-            value = self.batch._records[at]["body"]
+            value = self.batch._known[at].value
             self.known[at] = (row["version"], row["tiebreak"], row["hash"], value)
         for row in writes["demand_want"]:
             at = (row["channel"], row["order_key"], row["line_id"], row["location"])

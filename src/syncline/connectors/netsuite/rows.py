@@ -138,7 +138,7 @@ def stock_events(system: str, levels: Sequence[StockRow], via: Via) -> list[Even
     another.
     """
     name = "snap" if via is Via.SNAPSHOT else "level"
-    return list(events(system, "stock.rows", levels, _level, via=via, name=name))
+    return list(events(system, "stock.rows", levels, _check_level, via=via, name=name))
 
 
 def order_name(head: Mapping[str, object], settings: NetSuiteSettings) -> str:
@@ -305,6 +305,12 @@ def decode(logged: LoggedEvent) -> list[Change]:
     return [Change(kind, key, version, 0, event.occurred_at_ms, value)]
 
 
+def _check_level(row: StockRow) -> None:
+    _check_sku(row.sku)
+    for quantity in (row.on_hand, row.available, row.committed):
+        _decimal(quantity)
+
+
 def _level(row: StockRow) -> StockLevel:
     _check_sku(row.sku)
     return StockLevel(
@@ -361,6 +367,8 @@ def _item(body: bytes) -> tuple[Kind, str, int, Record]:
 
 
 def _check_sku(sku: str) -> None:
+    if sku.isprintable() and not sku.isspace() and sku:
+        return  # nearly always
     if not sku.strip() or _CONTROL.search(sku):
         raise Rejected("An item without a usable name (itemid) has stock: give it one in NetSuite.")
 

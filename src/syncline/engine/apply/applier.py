@@ -465,14 +465,14 @@ class Applier:
         for logged, changes in decoded:
             system = logged.event.system
             for change in changes:
-                if not batch.news(system, change):
+                if change.kind not in (Kind.ORDER, Kind.ERP_ORDER) or not batch.news(system, change):
                     continue
                 if isinstance(change.value, Order):
                     orders.setdefault(system, {})[change.key] = None
                     if not batch.known_whole(system, change.key):
                         fresh.setdefault(system, {})[reference_of(system, change.key)] = change.key
                     numbers.setdefault(system, set()).update((change.key, change.value.number))
-                elif change.kind is Kind.ERP_ORDER:
+                elif isinstance(change.value, ErpOrder):
                     parsed = parse_reference(change.key, channels)
                     if parsed is not None:
                         orders.setdefault(parsed[0], {})[parsed[1]] = None

@@ -123,8 +123,7 @@ class Batch:
 
     def news(self, system: str, change: Change) -> bool:
         """Whether a change is newer than what the store has; only such a one touches demand."""
-        before = self._known.get((system, change.kind, change.key))
-        return before is None or (change.version, change.tiebreak) > (before.version, before.tiebreak)
+        return _newer(change, self._known.get((system, change.kind, change.key)))
 
     def known_whole(self, channel: str, order_key: str) -> bool:
         """Whether an order is known with everything that only reading it tells."""
@@ -215,15 +214,16 @@ class Batch:
 
     def _there(self, logged: LoggedEvent, change: Change) -> None:
         system = logged.event.system
-        if logged.event.via is not Via.SNAPSHOT or (system, change.kind, change.key) not in self._known:
+        name = system, change.kind, change.key
+        if logged.event.via is not Via.SNAPSHOT or name not in self._known:
             return
-        self._seen[system, change.kind, change.key] = {
+        self._seen[name] = {
             "system": system,
             "kind": change.kind.value,
             "key": change.key,
             "seen_ms": logged.received_at_ms,
         }
-        if isinstance(change.value, StockLevel) and (system, change.kind, change.key) in self._back:
+        if isinstance(change.value, StockLevel) and name in self._back:
             self._mark(change.value.sku, self._now_ms)
 
     def apply(self, logged: LoggedEvent, change: Change) -> None:
@@ -234,7 +234,8 @@ class Batch:
             self.levels.tell(system, change, value)
             self.unchanged += 1  # whatever it turns out to be: no record is
             return
-        before = self._known.get((system, change.kind, change.key))
+        name = system, change.kind, change.key
+        before = self._known.get(name)
         absurd = fault(value)
         if absurd:
             self.park(logged, "absurd_quantity", absurd)
@@ -242,7 +243,7 @@ class Batch:
             verdict = "set aside"
         elif isinstance(value, Notice):
             verdict = self._notice(system, change, before)
-        elif before is not None and not self.news(system, change):
+        elif before is not None and not _newer(change, before):
             same = change.version == before.version
             verdict = "duplicate" if same else "older"
             self._there(logged, change)
@@ -251,12 +252,12 @@ class Batch:
                 self._read_order(system, change.key, change.changed_at_ms, linger_ms=0)
                 verdict = "to be read"
         else:
-            verdict = self._store(logged, change, before)
+            verdict = self._store(logged, change, name, before)
         if verdict == "applied":
             self.applied += 1
         else:
             self.unchanged += 1
-        self._count(logged, change, verdict, before)
+        self._count(logged, change, verdict, name, before)
         if change.kind in (Kind.ORDER, Kind.SHIPMENT, Kind.ERP_ORDER):
             key = change.key
             if change.kind is Kind.ERP_ORDER:
@@ -286,16 +287,17 @@ class Batch:
             "now_ms": logged.received_at_ms,
         }
 
-    def _count(self, logged: LoggedEvent, change: Change, verdict: str, before: Known | None) -> None:
+    def _count(
+        self, logged: LoggedEvent, change: Change, verdict: str, name: Name, before: Known | None
+    ) -> None:
         """Count news by how it came."""
         system, via = logged.event.system, logged.event.via
         if via is Via.EVENT:
-            self.told.add((system, change.kind, change.key))
+            self.told.add(name)
         if via is Via.EVENT and verdict in ("applied", "to be read"):
             self.heard[system, change.kind, Heard.TOLD] += 1
         elif verdict == "to be read" or (
-            verdict == "applied"
-            and (before is None or before.hash != self._known[system, change.kind, change.key].hash)
+            verdict == "applied" and (before is None or before.hash != self._known[name].hash)
         ):
             # What a read says of a record that is known differs in details from what an event says of it.
             new = before is None or change.kind is Kind.STOCK
@@ -303,7 +305,7 @@ class Batch:
             late = unasked and self._now_ms - change.changed_at_ms > EVENT_LATE_MS
             self.heard[system, change.kind, Heard.MISSED if late else Heard.READ] += 1
             if unasked and not late:
-                self.found[system, change.kind, change.key] = None
+                self.found[name] = None
 
     def _notice(self, system: str, change: Change, before: Known | None) -> str:
         if (
@@ -317,7 +319,7 @@ class Batch:
         self._read_order(system, change.key, change.changed_at_ms, linger_ms=linger_ms)
         return "to be read"
 
-    def _store(self, logged: LoggedEvent, change: Change, before: Known | None) -> str:
+    def _store(self, logged: LoggedEvent, change: Change, name: Name, before: Known | None) -> str:
         system, value = logged.event.system, change.value
         hash_, last_ms = record_fingerprint(change.kind, value), change.changed_at_ms
         if isinstance(value, Order):
@@ -326,13 +328,11 @@ class Batch:
         elif isinstance(value, StockLevel):
             same = before is not None and before.hash == hash_
             told_ms = 0 if before is None else before.changed_at_ms
-            last_ms = max((told_ms, change.changed_at_ms, *change.moments))
+            last_ms = max(told_ms, change.changed_at_ms, *change.moments)
             if not same:  # it differs since the first of its changes that we were not told of
                 moments = change.moments or (change.changed_at_ms,)
                 self._mark(value.sku, next((at_ms for at_ms in moments if at_ms > told_ms), last_ms))
-            elif (system, change.kind, change.key) in self._back or (
-                logged.event.via is Via.SNAPSHOT and self._proves(system, value)
-            ):
+            elif name in self._back or (logged.event.via is Via.SNAPSHOT and self._proves(system, value)):
                 self._mark(value.sku, self._now_ms)
             else:
                 # Its newer stamp may contain demand that it could not before: that is all it can change,
@@ -347,12 +347,11 @@ class Batch:
         elif isinstance(value, Item):
             self.items.append((system, value))
             self._mark(value.sku, change.changed_at_ms)
-        if before is None or before.hash != hash_ or (system, change.kind, change.key) in self._back:
+        if before is None or before.hash != hash_ or name in self._back:
             self.states.changed(system, change)
-        self._known[system, change.kind, change.key] = Known(
-            change.version, change.tiebreak, hash_, value, last_ms
-        )
-        self._records[system, change.kind, change.key] = {
+        passing = logged.event.via is Via.SNAPSHOT
+        self._known[name] = Known(change.version, change.tiebreak, hash_, value, last_ms, passing=passing)
+        self._records[name] = {
             "system": system,
             "kind": change.kind.value,
             "key": change.key,
@@ -362,7 +361,7 @@ class Batch:
             "observed_at_ms": logged.received_at_ms,
             "offset": logged.offset,
             "hash": hash_,
-            "body": value,
+            "body": encode(value),
         }
         return "applied"
 
@@ -643,7 +642,7 @@ class Batch:
         touched = sorted(self._restamped | self._dirty.keys() | self._later.keys())
         return [
             _silently("progress_put", [{"consumer": consumer, "offset": offset}]),
-            _silently("record_put", [{**row, "body": encode(row["body"])} for row in self._records.values()]),
+            _silently("record_put", list(self._records.values())),
             _silently("record_seen", list(self._seen.values())),
             _silently("demand_want", list(self._wants.values())),
             _silently("demand_known", list(self._erp.values())),
@@ -674,6 +673,10 @@ class Batch:
             Write("delivery_touch", [*self._reads.values(), *self._facts.touched]),
             Write("delivery_fact", self._facts.made),
         ]
+
+
+def _newer(change: Change, before: Known | None) -> bool:
+    return before is None or (change.version, change.tiebreak) > (before.version, before.tiebreak)
 
 
 def _silently(statement: str, rows: list[dict[str, Any]]) -> Write:

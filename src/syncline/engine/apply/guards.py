@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from syncline.engine.routes import Routes
 from syncline.model.change import Flow
 from syncline.model.records import Order, Record, StockLevel
 
 UNITS_MAX = 1_000_000_000  # more of one SKU than anybody has; a barcode in the wrong column has 13 digits
+LEAST, MOST = Decimal(-UNITS_MAX), Decimal(UNITS_MAX)
 CUT_SKUS_MIN = 20  # fewer SKUs say nothing about the rest
 
 
@@ -40,7 +41,10 @@ def fault(record: Record) -> str:
 
 
 def _possible(quantity: Decimal) -> bool:
-    return quantity.is_finite() and abs(quantity) <= UNITS_MAX
+    try:
+        return LEAST <= quantity <= MOST
+    except InvalidOperation:  # not a number is compared with none
+        return False
 
 
 def cut(before: int, after: int) -> bool:

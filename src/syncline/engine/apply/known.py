@@ -17,17 +17,28 @@ Name = tuple[str, Kind, str]  # system, kind, key
 class Known:
     """The newest version of a record that we hold, in the store or from earlier in the batch.
 
-    ``changed_at_ms`` is its last change, as far as we remember it; 0: we do not.
+    ``changed_at_ms`` is its last change, as far as we remember it; 0: we do not. ``passing``: a full read told of it,
+    which tells of everything.
     """
 
-    __slots__ = ("changed_at_ms", "hash", "tiebreak", "value", "version")
+    __slots__ = ("changed_at_ms", "hash", "passing", "tiebreak", "value", "version")
 
-    def __init__(self, version: int, tiebreak: int, hash_: str, value: Any, changed_at_ms: int = 0) -> None:
+    def __init__(
+        self,
+        version: int,
+        tiebreak: int,
+        hash_: str,
+        value: Any,
+        changed_at_ms: int = 0,
+        *,
+        passing: bool = False,
+    ) -> None:
         self.changed_at_ms = changed_at_ms
         self.version = version
         self.tiebreak = tiebreak
         self.hash = hash_
         self.value = value
+        self.passing = passing
 
 
 class Memory:
@@ -35,6 +46,7 @@ class Memory:
 
     One event about a record is usually followed by others within the hour, and each must know what is
     there. Only what is stored is remembered; when it is not sure that a transaction was, all is forgotten.
+    A full read tells of a million records: it brings those up to date that are remembered, and pushes none out.
     """
 
     def __init__(self, *, versions_max: int = VERSIONS_MAX, orders_max: int = ORDERS_MAX) -> None:
@@ -54,12 +66,11 @@ class Memory:
     def stored(self, records: Iterable[tuple[Name, Known]]) -> None:
         """A transaction stored these."""
         for name, known in records:
-            kept, most = (
-                (self._orders, self._orders_max)
-                if name[1] is Kind.ORDER
-                else (self._others, self._versions_max)
-            )
-            if name[1] is not Kind.ORDER:
+            order = name[1] is Kind.ORDER
+            kept, most = (self._orders, self._orders_max) if order else (self._others, self._versions_max)
+            if known.passing and name not in kept:
+                continue
+            if not order:
                 known.value = None
             kept[name] = known
             kept.move_to_end(name)
