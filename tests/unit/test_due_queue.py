@@ -15,6 +15,7 @@ acts = st.lists(
         st.tuples(st.just("put"), keys, moments, moments, st.booleans()),
         st.tuples(st.just("discard"), keys),
         st.tuples(st.just("pop"), st.integers(0, 5), st.frozensets(keys, max_size=2)),
+        st.tuples(st.just("wake"), keys),
         st.tuples(st.just("due")),
         st.tuples(st.just("next")),
         st.tuples(st.just("tick"), st.integers(0, 3)),
@@ -32,21 +33,28 @@ class Sorted:
 
     def __init__(self) -> None:
         self.entries: dict[str, tuple[int, int, bool]] = {}
+        self.asleep: set[str] = set()
+
+    def awake(self) -> dict[str, tuple[int, int, bool]]:
+        return {key: entry for key, entry in self.entries.items() if key not in self.asleep}
 
     def ready(self, now: int) -> list[tuple[int, str]]:
-        return sorted((by, key) for key, (by, after, _) in self.entries.items() if after <= now)
+        return sorted((by, key) for key, (by, after, _) in self.awake().items() if after <= now)
 
     def riders(self) -> list[tuple[int, str]]:
-        return sorted((by, key) for key, (by, _, ride) in self.entries.items() if ride)
+        return sorted((by, key) for key, (by, _, ride) in self.awake().items() if ride)
 
     def pop(self, now: int, limit: int, busy: frozenset[str]) -> list[str]:
-        taken = [key for _, key in self.ready(now) if key not in busy][:limit]
-        if taken:
-            taken += [key for _, key in self.riders() if key not in busy and key not in taken][
-                : limit - len(taken)
-            ]
-        for key in taken:
-            del self.entries[key]
+        taken: list[str] = []
+        for asked in (lambda: self.ready(now), lambda: self.riders() if taken else []):
+            for _, key in asked():
+                if len(taken) == limit:
+                    break
+                if key in busy:
+                    self.asleep.add(key)
+                else:
+                    taken.append(key)
+                    del self.entries[key]
         return taken
 
 
@@ -64,6 +72,10 @@ def test_the_queue_does_what_a_sorted_list_does(story):
         elif act == "discard":
             queue.discard(*arguments)
             model.entries.pop(arguments[0], None)
+            model.asleep.discard(arguments[0])
+        elif act == "wake":
+            queue.wake(*arguments)
+            model.asleep.discard(arguments[0])
         elif act == "pop":
             limit, busy = arguments
             assert queue.pop(now, limit, lambda key, busy=busy: key not in busy) == model.pop(
@@ -74,7 +86,7 @@ def test_the_queue_does_what_a_sorted_list_does(story):
             assert queue.due(now) == (ready[0][0] if ready else None)
         else:
             queue.due(now)  # a lane asks this first: what is due by now, it knows
-            later = [after for _, after, _ in model.entries.values() if after > now]
+            later = [after for _, after, _ in model.awake().values() if after > now]
             assert queue.next_at() == min(later, default=None)
         assert len(queue) == len(model.entries)
         assert all((key in queue) == (key in model.entries) for key in "abcd")
@@ -107,13 +119,30 @@ def test_a_key_that_rode_before_it_failed_rides_no_more():
     assert queue.pop(10, 9, free) == ["due"]
 
 
-def test_a_key_whose_record_is_in_flight_stays():
-    queue = DueQueue()
+def test_a_key_whose_record_is_in_flight_stays_and_is_asked_for_once():
+    queue, asked = DueQueue(), []
     queue.put("a", 1, 0, may_ride=True)
     queue.put("b", 2, 0, may_ride=True)
-    assert queue.pop(10, 9, lambda key: key != "a") == ["b"]
-    assert queue.pop(10, 9, lambda key: key != "a") == []
-    assert queue.pop(10, 9, free) == ["a"]
+    assert queue.pop(10, 9, lambda key: asked.append(key) or key != "a") == ["b"]
+    queue.put("a", 1, 5, may_ride=True)
+    queue.put("c", 3, 0, may_ride=True)
+    assert queue.pop(10, 9, lambda key: asked.append(key) or key != "a") == ["c"]
+    assert asked == ["a", "b", "c"]
+    assert (queue.due(10), queue.next_at(), len(queue), "a" in queue) == (None, None, 1, True)
+    queue.wake("a")
+    assert queue.pop(4, 9, free) == []
+    assert queue.pop(5, 9, free) == ["a"]
+
+
+def test_waking_a_key_that_sleeps_no_more_changes_nothing():
+    queue = DueQueue()
+    queue.put("a", 1, 0, may_ride=True)
+    assert queue.pop(10, 9, lambda _key: False) == []
+    queue.discard("a")
+    queue.wake("a")
+    assert (queue.due(10), len(queue)) == (None, 0)
+    queue.put("a", 2, 0, may_ride=True)
+    assert queue.due(10) == 2
 
 
 def test_a_key_that_is_put_again_and_again_leaves_little_behind():

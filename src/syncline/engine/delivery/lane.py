@@ -87,6 +87,9 @@ class Lane:
         self._offer_all = offer
         self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
         self._busy: dict[str, int] = {}  # records with a call in flight, and since when
+        self._waiting: dict[
+            str, set[tuple[str, str]]
+        ] = {}  # what is due, by the busy record that it waits for
         self._loaded = False
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
         # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
@@ -232,21 +235,18 @@ class Lane:
                 continue
             now_ms = self._clock.now_ms()
             if not self._due(names, now_ms):
-                await self._sleep(names, urgent=urgent, blocked=False)
+                await self._sleep(names, urgent=urgent)
                 continue
             await self._slots.acquire()
             try:
                 await self.system.governor.ready(urgent=urgent)
                 now_ms = self._clock.now_ms()
-                due = self._due(names, now_ms)
-                call = self._next_call(due, now_ms)
+                call = self._next_call(self._due(names, now_ms), now_ms)
             except BaseException:
                 self._slots.release()
                 raise
             if call is None:
                 self._slots.release()
-                if due:
-                    await self._sleep(names, urgent=urgent, blocked=True)
                 continue
             self._spawn(self._deliver(*call))
 
@@ -283,25 +283,26 @@ class Lane:
         """Take a key unless its record has a call in flight: two facts of one record never fly together."""
         record = self._record_of(operation, key)
         if record in self._busy:
+            self._waiting.setdefault(record, set()).add((operation, key))
             return False
         self._busy[record] = self._clock.now_ms()
         return True
 
     def _give_back(self, operation: str, keys: Sequence[str]) -> None:
         for key in keys:
-            self._busy.pop(self._record_of(operation, key), None)
-        for urgent, signal in self._signals.items():
-            if self._sleeps_until[urgent] == NEVER_MS:  # else nothing is due, whichever records are free
-                signal.set()
+            record = self._record_of(operation, key)
+            self._busy.pop(record, None)
+            for name, waiting in self._waiting.pop(record, ()):
+                self._queues[name].wake(waiting)
+                self._signals[self._operation(name).urgent].set()
 
-    async def _sleep(self, names: Sequence[str], *, urgent: bool, blocked: bool) -> None:
-        """Wait until more is due; where the records of what is due are in flight (``blocked``), for an answer too."""
+    async def _sleep(self, names: Sequence[str], *, urgent: bool) -> None:
+        """Wait until more is due."""
         signal = self._signals[urgent]
         queues = [self._queues[name] for name in names if not self._rewind.holds_back(name)]
         moments = [at for at in (queue.next_at() for queue in queues) if at is not None]
         until_ms = min(moments, default=NEVER_MS)
-        if not blocked:
-            self._sleeps_until[urgent] = until_ms
+        self._sleeps_until[urgent] = until_ms
         delay = max(0.001, (until_ms - self._clock.now_ms()) / 1000)
         timer = self._clock.after(delay, signal.set) if moments else None
         try:
