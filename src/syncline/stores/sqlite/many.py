@@ -2,7 +2,7 @@
 
 ``executemany`` looks a statement up in the statement cache again for every row: it hashes the text, and pushes what
 was used least out of a cache of 512, so that a few hundred rows have every rarer statement compiled again. A statement
-that says what its rows are unique by (``-- key:``) is therefore run once for all of them, from one JSON array.
+that says what its rows are unique by (``-- key:``) is therefore run for a few dozen of them at once, as ``VALUES``.
 """
 
 from __future__ import annotations
@@ -14,33 +14,40 @@ from functools import cache
 from operator import itemgetter
 from typing import Any
 
-import msgspec
-
 from syncline.stores.statements import waves
 
 MANY_LEAST = 8  # rows from which on one statement is cheaper than one a row
+SIZES = (
+    32,
+    8,
+    1,
+)  # rows of a statement: few sizes, so that few are compiled and kept; with more, a row costs the same
 
 _KEY = re.compile(r"^-- key: ([\w ]+)$", re.MULTILINE)
 _WORD = re.compile(r"'(?:[^']|'')*'|[()]|\b(?:FROM|VALUES|WHERE|ON CONFLICT|RETURNING)\b")
 _PARAMETER = re.compile(r"'(?:[^']|'')*'|:([a-z_]+)")
 _SAME = re.compile(r"(\w+) = :(\w+)")
-_ROWS = "FROM (SELECT value AS v FROM json_each(?1)) AS r"
-_encode = msgspec.json.encode
+_ROWS = "FROM (VALUES ?) AS r"
 
 
 @dataclass(frozen=True, slots=True)
 class Many:
-    """A statement for many rows: its one parameter is an array with the values of ``names`` of each row."""
+    """A statement for many rows, by how many: its parameters are the values of ``names`` of each, one row after the other."""
 
-    sql: str
+    sql: Mapping[int, str]
     names: tuple[str, ...]
     key: tuple[str, ...]
 
-    def parts(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str]]:
-        """What to run it with, one after the other: no key occurs twice in one run."""
+    def parts(self, rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[Any]]]:
+        """What to run with which values, one after the other: no key occurs twice in one run."""
         values = itemgetter(*self.names, self.names[0])  # of one name alone it would give no tuple
         for part in waves(rows, self.key, in_order=True):
-            yield (_encode(list(map(values, part))).decode(),)
+            begin = 0
+            for size in SIZES:
+                while len(part) - begin >= size:
+                    some = part[begin : begin + size]
+                    yield self.sql[size], [value for row in some for value in values(row)]
+                    begin += size
 
 
 def keys_of(texts: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -79,9 +86,15 @@ def for_many(sql: str, key: tuple[str, ...]) -> Many:
         raise ValueError(f"cannot be run for many rows: {sql[:60]}")
 
     def value(match: re.Match[str]) -> str:
-        return f"(r.v ->> {names.index(match[1])})" if match[1] else match[0]
+        return f"r.column{names.index(match[1]) + 1}" if match[1] else match[0]
 
-    return Many(_PARAMETER.sub(value, head) + tail, names, key)
+    one = f"({', '.join('?' * (len(names) + 1))})"
+    begin, end_ = (_PARAMETER.sub(value, part) for part in head.split(_ROWS))
+    return Many(
+        {size: f"{begin}{_ROWS.replace('?', ', '.join([one] * size))}{end_}{tail}" for size in SIZES},
+        names,
+        key,
+    )
 
 
 def _parameters(sql: str) -> list[str]:

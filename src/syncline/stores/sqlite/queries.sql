@@ -65,6 +65,7 @@ CROSS JOIN record AS r ON r.system = :system AND r.kind = 'stock'
 ORDER BY r.key;
 
 -- name: record_put
+-- key: system kind key
 INSERT INTO record (system, kind, key, version, tiebreak, changed_at_ms, observed_at_ms, "offset", hash, body)
 VALUES (:system, :kind, :key, :version, :tiebreak, :changed_at_ms, :observed_at_ms, :offset, :hash, :body)
 ON CONFLICT (system, kind, key) DO UPDATE

@@ -354,13 +354,14 @@ class SqliteStore(Store):
                 results.append([])
                 continue
             sql = (self._queries if write.told or write.guard else self._silent)[write.statement]
-            if len(write.rows) >= self.many_least and write.statement in self._keys:
+            given = write.rows
+            if write.statement in self._with_lists:
+                given = list(map(_bound, given))
+            if len(given) >= self.many_least and write.statement in self._keys:
                 many = for_many(sql, self._keys[write.statement])
-                rows = [
-                    row for part in many.parts(write.rows) for row in self._connection.execute(many.sql, part)
-                ]
+                execute = self._connection.execute
+                rows = [row for text, values in many.parts(given) for row in execute(text, values)]
             else:
-                given = map(_bound, write.rows) if write.statement in self._with_lists else write.rows
                 rows = list(self._connection.executemany(sql, given))
             if write.guard and len(rows) != len(write.rows):
                 raise Fenced(f"{write.statement}: {len(rows)} of {len(write.rows)} rows were ours to write")
