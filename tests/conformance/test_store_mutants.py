@@ -494,10 +494,14 @@ BROKEN = {
     "explains by the beginning": says("held_explain", ":until_ms <= asked_ms", ":moved_at_ms <= asked_ms"),
     "explains nothing at the last moment": says("held_explain", ":until_ms <= asked_ms", ":until_ms < asked_ms"),
     "reads nothing again": says("held_explain", "asked_ms < :until_ms THEN 1", "asked_ms < :until_ms THEN stale"),
-    "reads again without need": says("held_explain", "unseen > 0 AND", ""),
+    "reads again without need": says("held_explain", "unseen > 0 AND :by > 0", ":by > 0"),
     "reads again for nothing": says("held_explain", "AND :by > 0", ""),
     "reads again what came later": says("held_explain", "AND :moved_at_ms <= asked_ms", ""),
     "reads again what was explained": says("held_explain", "AND asked_ms < :until_ms THEN", "THEN"),
+    "believes a reading that missed too little": says("held_explain", "AND :by > unseen AND", "AND 0 AND"),
+    "believes no reading that missed enough": says("held_explain", ":by > unseen AND", ":by >= unseen AND"),
+    "reads again whatever missed nothing": says("held_explain", "unseen > 0 AND :by > unseen", ":by > unseen"),
+    "reads again what more moved after": says("held_explain", "AND :until_ms <= asked_ms THEN 1", "THEN 1"),
     "forgets when it asked": says("held_seen", "asked_ms = excluded.asked_ms,", ""),
     "believes that it asked when it was answered": says("held_asked", "SET asked_ms = :asked_ms", "SET asked_ms = asked_ms"),
     "lowers any reading": says("held_asked", "AND asked_ms = :now_ms", ""),
@@ -1492,6 +1496,18 @@ CAUGHT_BY = {
     ],
     "reads again what was explained": [
         "an_order_explains_unseen_units_first",
+        "what_an_order_may_explain_is_read_again",
+    ],
+    "believes a reading that missed too little": [
+        "an_order_explains_unseen_units_first",
+    ],
+    "believes no reading that missed enough": [
+        "an_order_explains_unseen_units_first",
+    ],
+    "reads again whatever missed nothing": [
+        "the_first_reading_is_the_first_that_was_read",
+    ],
+    "reads again what more moved after": [
         "what_an_order_may_explain_is_read_again",
     ],
     "forgets when it asked": [

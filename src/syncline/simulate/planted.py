@@ -276,6 +276,7 @@ class PlantedWorld:
         self.expected: dict[tuple[str, str, str], None] = {}
         self.placed = 0
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._broken: BaseException | None = None
 
     def _wire(self) -> Wire:
         return Wire(self.clock, Random(self._rng.getrandbits(64)))
@@ -286,16 +287,27 @@ class PlantedWorld:
     def _spawn(self, work: Any) -> asyncio.Task[Any]:
         task = self.loop.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._done)
         return task
 
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self._broken = self._broken or task.exception()
+
     def run(self, story: Callable[[PlantedWorld], Any]) -> Any:
-        """Play a story on both systems, read whole before it begins."""
+        """Play a story on both systems, read whole before it begins.
+
+        Raises whatever the story raises; else the first error of what went on beside it.
+        """
         try:
-            return self.loop.run_until_complete(self._play(story))
+            told = self.loop.run_until_complete(self._play(story))
         finally:
             self.loop.run_until_complete(self._end())
             self.loop.close()
+        if self._broken is not None:
+            raise self._broken
+        return told
 
     async def _play(self, story: Callable[[PlantedWorld], Any]) -> Any:
         running = self._spawn(self.engine.run())

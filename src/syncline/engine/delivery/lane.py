@@ -283,7 +283,7 @@ class Lane:
         """Take a key unless its record has a call in flight: two facts of one record never fly together."""
         record = self._record_of(operation, key)
         if record in self._busy:
-            self._waiting.setdefault(record, set()).add((operation, key))
+            self._waiting.setdefault(record, {})[operation, key] = None
             return False
         self._busy[record] = self._clock.now_ms()
         return True

@@ -240,7 +240,8 @@ RETURNING binding.key;
 -- name: held_explain
 -- key: system key
 -- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
--- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
+-- Where only the beginning of the time in which they may have moved lies before it, the number is read again; and where
+-- more moved before it than it missed: then the channel's clock is not what it seems, or somebody put units back.
 UPDATE binding SET
     held = held - r.by + least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by),
     unseen = unseen - least(CASE WHEN r.until_ms <= asked_ms THEN greatest(unseen, 0) ELSE 0 END, r.by),
@@ -252,6 +253,7 @@ UPDATE binding SET
                     ELSE credited END,
     stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1
                  WHEN unseen > 0 AND r.by > 0 AND r.moved_at_ms <= asked_ms AND asked_ms < r.until_ms THEN 1
+                 WHEN unseen > 0 AND r.by > unseen AND r.until_ms <= asked_ms THEN 1
                  ELSE stale END, rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint, until_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL

@@ -179,7 +179,8 @@ WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
 
 -- Units that are missed are explained by what moved before the reading that found them missing, and by nothing later.
--- Where only the beginning of the time in which they may have moved lies before it, the number is read again.
+-- Where only the beginning of the time in which they may have moved lies before it, the number is read again; and where
+-- more moved before it than it missed: then the channel's clock is not what it seems, or somebody put units back.
 -- name: held_explain
 -- key: system key
 UPDATE binding SET
@@ -190,6 +191,7 @@ UPDATE binding SET
     credited = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN credited + min(max(unseen, 0) * (:until_ms <= asked_ms), :by) ELSE credited END,
     stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1
                  WHEN unseen > 0 AND :by > 0 AND :moved_at_ms <= asked_ms AND asked_ms < :until_ms THEN 1
+                 WHEN unseen > 0 AND :by > unseen AND :until_ms <= asked_ms THEN 1
                  ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
