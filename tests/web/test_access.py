@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from syncline.cli import app
 from syncline.cli.run import run
+from syncline.engine.operations import NotPossible
 from syncline.model.errors import Misconfigured
 from syncline.ports import Write
 from syncline.stores.rewind import rewind_statements
@@ -208,6 +209,17 @@ async def test_a_new_token_ends_old_sessions_and_a_deleted_account_is_gone(site)
     assert (await client.get("/")).status == 303
 
 
+async def test_of_two_administrators_who_delete_each_other_one_stays(site):
+    token = await site.access.add("Bea", Role.ADMIN, by="Ada")
+    both = [Client(site.app, site.tokens["admin"]), Client(site.app, token)]
+    asked = zip(both, ("Bea", "Ada"), strict=True)
+    answers = await asyncio.gather(*(c.post("/v1/accounts/delete", {"name": name}) for c, name in asked))
+    admins = [name for name, role, _ in await site.access.people() if role is Role.ADMIN]
+    assert len(admins) == 1, answers
+    with pytest.raises(NotPossible, match="is the only administrator"):
+        await site.access.drop(admins[0], by="test")
+
+
 async def test_a_changed_role_counts_at_once(site):
     client = await session(site, "admin")
     cookie = client.cookie
@@ -352,6 +364,7 @@ async def test_a_session_that_was_ended_is_dead_after_a_restart_too(site):
     client, other = await session(site, "operator"), await session(site, "viewer")
     dropped = await session(site, "admin")
     assert (await client.post("/logout", f"csrf={await mark_of(client)}".encode())).status == 303
+    await site.access.add("Bea", Role.ADMIN, by="test")
     await site.access.drop("Ada", by="test")
     await site.access.add("Ada", Role.ADMIN, by="test")  # of the same name, by another token
     again = await make_site(store=site.store, seeded=False, accounts=False)
@@ -430,8 +443,9 @@ def test_short_secrets_are_refused():
 
 async def test_the_first_start_writes_one_token_for_its_owner_only(tmp_path: Path):
     site = await make_site(seeded=False)
-    for name, _, _ in await site.access.people():
-        await site.access.drop(name, by="test")
+    await site.store.write(
+        Write("account_drop", [{"name": name} for name, _, _ in await site.access.people()])
+    )
     file = tmp_path / "syncline.token"
     token = await site.access.first_start(file)
     assert len(token) == 43 and file.read_text().strip() == token
@@ -445,8 +459,9 @@ async def test_the_first_start_writes_one_token_for_its_owner_only(tmp_path: Pat
 async def test_a_token_file_that_was_cut_off_lets_nobody_in(tmp_path: Path, content):
     """A full disk or a death may leave the file without its token; an empty form would have been the key."""
     site = await make_site(seeded=False)
-    for name, _, _ in await site.access.people():
-        await site.access.drop(name, by="test")
+    await site.store.write(
+        Write("account_drop", [{"name": name} for name, _, _ in await site.access.people()])
+    )
     file = tmp_path / "syncline.token"
     file.write_text(content)
     file.chmod(0o600)

@@ -203,10 +203,20 @@ class Access:
         )
 
     async def drop(self, name: str, *, by: str) -> bool:
-        """Delete an account; its token and sessions end at once."""
+        """Delete an account; its token and sessions end at once. Returns whether there was one.
+
+        Raises:
+            NotPossible: it is the only administrator's; two who delete each other at one moment would leave none.
+        """
         async with self._changing:
-            if name not in await self._roles():
+            known = await self._roles()
+            if name not in known:
                 return False
+            admin = Role.ADMIN.name.lower()
+            if known[name] == admin and list(known.values()).count(admin) == 1:
+                raise NotPossible(
+                    "last_admin", f"{name!r} is the only administrator.", "Make another one before."
+                )
             await self._audit.write(
                 Write("account_drop", [{"name": name}]),
                 actor=by,
