@@ -87,9 +87,8 @@ class Lane:
         self._offer_all = offer
         self._queues: dict[str, DueQueue] = {name: DueQueue() for name in system.sink.operations}
         self._busy: dict[str, int] = {}  # records with a call in flight, and since when
-        self._waiting: dict[
-            str, set[tuple[str, str]]
-        ] = {}  # what is due, by the busy record that it waits for
+        # What is due, by the record in flight that it waits for.
+        self._waiting: dict[str, dict[tuple[str, str], None]] = {}
         self._loaded = False
         self._signals = {True: asyncio.Event(), False: asyncio.Event()}
         # Until when a loop sleeps because nothing is due; only what is due earlier wakes it.
