@@ -79,8 +79,8 @@ class Told:
         event = logged(self.offset)
         batch.apply(event, change(Kind.ORDER, value.key, value, version=version))
         if batch.applied:
-            row = batch._records["shop", Kind.ORDER, value.key]
-            self.known = (row["version"], row["tiebreak"], row["hash"], row["body"])
+            stored = batch._known["shop", Kind.ORDER, value.key]
+            self.known = (stored.version, stored.tiebreak, stored.hash, stored.value)
         return [(one.channel, one.sku, one.sale.quantity) for one in batch.sold]
 
 
