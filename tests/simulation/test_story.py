@@ -10,6 +10,7 @@ import pytest
 
 from syncline.cli.demo_run import DEMO_PACES, choose
 from syncline.model.change import Flow
+from syncline.simulate import story as tale
 from syncline.simulate.clock import VirtualClock, VirtualLoop
 from syncline.simulate.contract import Contract
 from syncline.simulate.hooks import HooksApp
@@ -143,6 +144,19 @@ def test_without_their_routes_the_promises_are_broken():
     assert (scened.companies_wrong, scened.invoices_wrong, scened.returns_wrong) == (2, 1, 1)
     assert scened.credit_wrong == 1, "nobody is there to be told of it"
     assert len(outcome.broken()) == 4
+
+
+def test_what_is_lost_or_differs_is_named(monkeypatch):
+    monkeypatch.setattr(tale, "DRAIN_S", 0.0)
+    outcome, _ = played("netsuite", "shopify", 8.0, seed=1)
+    truth = outcome.truth
+    assert truth.orders_lost and truth.stock_mismatches, "nothing to check"
+    orders = [sentence for sentence in outcome.unsettled if "is not in the ERP; Syncline: " in sentence]
+    numbers = [sentence for sentence in outcome.unsettled if "the shop shows" in sentence]
+    assert len(orders) == min(truth.orders_lost, tale.UNSETTLED_MAX)
+    assert len(numbers) == min(truth.stock_mismatches, tale.UNSETTLED_MAX)
+    assert len(orders) + len(numbers) == len(outcome.unsettled)
+    assert any("put_order" in sentence for sentence in orders)
 
 
 def test_a_warehouse_that_breaks_down_is_no_promise_kept(monkeypatch):

@@ -313,7 +313,7 @@ def _print(
     broken = outcome.broken()
     if broken:
         console.print("\n[bold red]Not every promise was kept:[/bold red]")
-        for sentence in broken:
+        for sentence in (*broken, *outcome.unsettled):
             console.print(f"  {sentence}")
     else:
         console.print("\n[bold green]Every promise was kept.[/bold green]")

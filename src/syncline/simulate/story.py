@@ -10,7 +10,9 @@ from random import Random
 from typing import Any
 
 from syncline.engine.engine import Engine
+from syncline.engine.privacy.traces import range_of
 from syncline.freshness.bounds import percentile
+from syncline.model.delivery import DeliveryState
 from syncline.ports import Clock
 from syncline.simulate.contract import Contract
 from syncline.simulate.history import HistoryOrder
@@ -27,6 +29,7 @@ HIDDEN_SHARE_MAX = 0.01
 OUTAGE_S = 10.0
 CALM_ROUNDS = 3
 SAMPLES_MAX = 1_000_000
+UNSETTLED_MAX = 5  # lost orders, deliveries of each, and numbers that differ, that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Outcome:
     contract_prices_changed: int
     contract_prices_wrong: int
     scened: Scened
+    unsettled: list[str]
 
     def broken(self) -> list[str]:
         """The promises that were not kept, in words; empty if every one was."""
@@ -104,6 +108,7 @@ class Outcome:
             **asdict(self.scened),
             "seed": self.seed,
             "promises_broken": self.broken(),
+            "unsettled": self.unsettled,
         }
 
 
@@ -326,4 +331,23 @@ class Story:
             contract_prices_changed=self._contract.changes,
             contract_prices_wrong=self._contract.wrong(),
             scened=self._scenes.counted(),
+            unsettled=await self._unsettled(),
         )
+
+    async def _unsettled(self) -> list[str]:
+        """The first orders that are lost, with what Syncline knows of them, and the first numbers that differ."""
+        found = []
+        for order_id in self._world.trade.lost()[:UNSETTLED_MAX]:
+            key = str(order_id)
+            rows = await self._engine.store.read("deliveries_like", limit=UNSETTLED_MAX, **range_of(key))
+            known = [
+                f"{row[1]} {DeliveryState(row[4]).value} after {row[9]} attempts {row[10]}".rstrip()
+                for row in rows
+            ]
+            found.append(
+                f"order {key} is not in the ERP; Syncline: {'; '.join(known) or 'has nothing to deliver'}"
+            )
+        return found + [
+            f"{sku} at {place}: the shop shows {shown}, {right} is right"
+            for sku, place, shown, right in self._world.trade.mismatches()[:UNSETTLED_MAX]
+        ]

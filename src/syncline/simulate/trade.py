@@ -288,6 +288,15 @@ class Trade:
                     found.append((sku, erp_at, shown, right))
         return found
 
+    def lost(self) -> list[int]:
+        """The shop's orders that the ERP does not have, in the order in which they were placed."""
+        found = self.erp.orders()
+        return [
+            order_id
+            for order_id in self.placed
+            if reference_of(self._channel, str(order_id)) not in found and not self.shop.cancelled(order_id)
+        ]
+
     def _right(self, sku: str, erp_at: Place) -> int:
         if self.shop.names_place:
             return self.should_show(sku, erp_at)
