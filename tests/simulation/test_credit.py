@@ -146,10 +146,6 @@ def counts_an_order_beside_its_approval(patch):
     patch.setattr(gate, "ordered_writes", beside)
 
 
-def tells_nobody_that_figures_caught_up(patch):
-    patch.setattr(gate, "marks", lambda *given: [])
-
-
 def overlooks_orders_not_billed(patch):
     row = CreditScan._row
     patch.setattr(CreditScan, "_row", lambda *given: replace(row(*given), unbilled="0"))
@@ -167,7 +163,6 @@ def overlooks_holds(patch):
         (forgets_orders_on_their_way, 2, "owes"),
         (takes_what_was_confirmed_for_contained, 2, "owes"),
         (counts_an_order_beside_its_approval, 1, "by the books"),
-        (tells_nobody_that_figures_caught_up, 93, "by the books"),
         (overlooks_orders_not_billed, 3, "owes"),
         (overlooks_holds, 3, "is on hold"),
     ],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Container
+from collections.abc import Awaitable, Callable, Container
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
 from tests.unit.support import START_MS, change, line, order, play
 
+from syncline.engine.apply import applier as applying
 from syncline.engine.apply.applier import HEARD_BYTES_MAX, HEARD_MAX, Applier
 from syncline.engine.apply.known import Known, Memory
 from syncline.engine.catalog import Catalog
@@ -31,6 +33,7 @@ class Watched:
         self.batches = 0
         self.asked: list[str] = []
         self.looks = 0
+        self.meanwhile: Callable[[], Awaitable[None]] | None = None  # happens once, while a batch is written
 
     def __getattr__(self, name):
         return getattr(self._store, name)
@@ -48,6 +51,9 @@ class Watched:
         found = await self._store.write(*writes)
         if any(write.statement == "progress_put" for write in writes):
             self.batches += 1
+            if self.meanwhile is not None:
+                happens, self.meanwhile = self.meanwhile, None
+                await happens()
             if self.batches == self._lose:
                 self.lost += 1
                 raise OutcomeUnknown("the connection broke after the commit")
@@ -55,11 +61,16 @@ class Watched:
 
 
 def told(
-    store: Watched, *events: tuple[Via, str], heard_too: Container[int] = (), after_s: float = 10
+    store: Watched,
+    *events: tuple[Via, str],
+    heard_too: Container[int] = (),
+    after_s: float = 10,
+    amid: bool = False,
 ) -> tuple[list[int], int]:
     """Events about orders, one after the other; when the deriver heard of something deferred, and the place reached.
 
-    Of those ``heard_too`` the applier is told as they are appended, of the others that there is something.
+    Of those ``heard_too`` the applier is told as they are appended, of the others that there is something. ``amid``:
+    the last comes while the first batch is written, and all others were there before.
     """
 
     def decode(logged):
@@ -87,15 +98,27 @@ def told(
             lease=lease,
             offer=lambda rows: None,
         )
-        running = asyncio.get_running_loop().create_task(applier.run())
-        for number, (via, key) in enumerate(events):
+
+        async def comes(number):
+            via, key = events[number]
             event = Event("shop", "t", f"e{number}", via, START_MS, key.encode())
             (offset,) = await store.append([event], received_at_ms=START_MS)
             if number in heard_too:
                 applier.hear(LoggedEvent(offset, START_MS, event))
             else:
                 applier.wake()
-            await clock.sleep(after_s)
+
+        begin = partial(asyncio.get_running_loop().create_task, applier.run())
+        if amid:
+            for number in range(len(events) - 1):
+                await comes(number)
+            store.meanwhile = partial(comes, len(events) - 1)
+            running = begin()
+        else:
+            running = begin()
+            for number in range(len(events)):
+                await comes(number)
+                await clock.sleep(after_s)
         await clock.sleep(10)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
@@ -143,6 +166,14 @@ def test_what_was_heard_is_applied_in_its_turn_whatever_came_between(unheard, af
     heard_too = set(range(6)) - set(unheard)
     _, offset = told(watched, *FEW, heard_too=heard_too, after_s=after_s)
     assert offset == 6 and watched.asked == [str(n) for n in range(6)]  # each once, and in order
+
+
+@pytest.mark.parametrize("heard_too", [(), (2,)], ids=["woken", "told"])
+def test_what_comes_while_a_large_read_is_worked_off_waits_for_nothing_else(monkeypatch, heard_too):
+    monkeypatch.setattr(applying, "CHANGES_MAX", 1)  # what is read at once takes two transactions
+    watched = store()
+    _, offset = told(watched, *FEW[:3], heard_too=heard_too, amid=True)
+    assert offset == watched.batches == 3
 
 
 def test_what_was_heard_is_not_read_from_the_log():

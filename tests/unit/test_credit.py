@@ -497,6 +497,32 @@ def test_orders_in_the_figures_are_settled_once_a_read_was_judged():
     assert told(story) == (["ordered", "contained"], D(900))
 
 
+def test_a_channel_is_told_anew_once_the_figures_contain_an_order():
+    async def story(world):
+        await world.figures()
+        await world.ask("100", "cart", order="7001")
+        await world.order("100")
+        await world.sent()
+        world.wait(MINUTE)
+        await world.figures(unbilled="100")
+        marked = {"route": "credit:erp->shop", "key": "107"}
+        cursor = {"system": "syncline", "stream": "full read of credit of erp", "covers_ms": 0}
+        await world.store.write(Write("cursor_put", [{**cursor, "position": str(world.clock.now_ms())}]))
+        found = []
+        for _ in range(2):
+            for row in await world.store.read("state_marks", now_ms=world.clock.now_ms(), limit=9):
+                await world.store.write(
+                    Write("state_done", [{"route": row[0], "key": row[1], "seq": row[2]}])
+                )
+            await world.gate.sweep()
+            found.append(
+                await world.store.read("state_marked", **marked, keys=["107"], now_ms=world.clock.now_ms())
+            )
+        return found
+
+    assert told(story, CreditRules()) == [[("credit:erp->shop", "107")], []], "once, and only then"
+
+
 # --- over random histories --------------------------------------------------------------------------
 
 

@@ -147,7 +147,6 @@ class Applier:
     async def run(self) -> None:
         """Apply and derive until cancelled."""
         while True:
-            self._signal.clear()
             try:
                 more = await self.step()
             except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
@@ -203,6 +202,7 @@ class Applier:
 
     async def _next(self) -> list[LoggedEvent]:
         """The events after our place: those that were heard as they came, else what the log has."""
+        self._signal.clear()  # here, and not before each step: one that works off what was read before looks at nothing
         at = self._offset
         if not self._look and not self._suspicion.suspicious:
             heard: list[LoggedEvent] = []
