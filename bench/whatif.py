@@ -113,14 +113,18 @@ def _play(setting: Setting) -> tuple[dict[str, Any], float]:
     return Play(_case, setting).play().json(), time.process_time() - began
 
 
+def _longest_first(row: Setting) -> tuple[bool, bool, bool]:
+    """What takes long begins first, so that no process is left with it alone at the end."""
+    return row.buffer != AUTO_BUFFER, row.buffer == NO_BUFFER, row.design == BATCH
+
+
 def play(part: Slice, rows: Sequence[Setting], *, processes: int) -> tuple[list[dict[str, Any]], float]:
     """Every setting, side by side; the results stand as the settings do. And the processor seconds of all."""
     found: dict[int, dict[str, Any]] = {}
     began = time.perf_counter()
     used_s = 0.0
     with ProcessPoolExecutor(processes, initializer=_open, initargs=(part,)) as pool:
-        # Auto buffers take longest, so they begin first.
-        order = sorted(range(len(rows)), key=lambda n: rows[n].buffer != AUTO_BUFFER)
+        order = sorted(range(len(rows)), key=lambda n: _longest_first(rows[n]))
         futures = {pool.submit(_play, rows[n]): n for n in order}
         for done in as_completed(futures):
             one, cpu_s = done.result()

@@ -549,6 +549,10 @@ BROKEN = {
     "begins with all doubts": says("doubted_first", "LIMIT :limit", ""),
     "drops others' doubts": says("doubted_drop", "system = :system AND", ""),
     "drops all doubts": says("doubted_drop", "AND key = :key", ""),
+    "finds unseen units by the beginning": says("unseen_of_skus", "s.value || char(32)", "s.value || char(127)"),
+    "finds units that came back as unseen": says("unseen_of_skus", "b.unseen > 0", "b.unseen <> 0"),
+    "finds every number as unseen": says("unseen_of_skus", "b.unseen > 0", "b.unseen >= 0"),
+    "finds what another channel lost": says("unseen_of_skus", "b.system = :system", "b.system > ''"),
     "finds bindings by the beginning": says("bindings_of_skus", "s.value || char(32)", "s.value || char(127)"),
     "finds orders among items": says("orders_numbered", "kind = 'order' AND", ""),
     "lets a binding's version fall": says("binding_put", "max(binding.version, excluded.version)", "excluded.version"),
@@ -1670,6 +1674,18 @@ CAUGHT_BY = {
     ],
     "drops all doubts": [
         "what_is_doubted_is_kept_as_it_was_read_last",
+    ],
+    "finds unseen units by the beginning": [
+        "unseen_units_are_found_by_sku_and_not_by_its_beginning",
+    ],
+    "finds units that came back as unseen": [
+        "unseen_units_are_found_by_sku_and_not_by_its_beginning",
+    ],
+    "finds every number as unseen": [
+        "unseen_units_are_found_by_sku_and_not_by_its_beginning",
+    ],
+    "finds what another channel lost": [
+        "unseen_units_are_found_by_sku_and_not_by_its_beginning",
     ],
     "finds bindings by the beginning": [
         "stock_is_found_by_sku_and_not_by_its_beginning",

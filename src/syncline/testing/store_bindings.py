@@ -410,6 +410,22 @@ class BindingConformance(Opens):
                 ("A\x1f1", 7, 2, 4, T0 + 1)
             ]
 
+    async def test_unseen_units_are_found_by_sku_and_not_by_its_beginning(self) -> None:
+        lost = ["A\x1f1", "A\x1f2", "A\x1f", "AB\x1f1", "A", "A 1", "A\x1e1", "a\x1f1", "Ä\x1f1"]
+        numbers = [("shop", key, 3) for key in lost] + [
+            ("shop", "B\x1f1", 9),
+            ("shop", "C\x1f1", 5),
+            ("till", "A\x1f1", 4),
+        ]
+        async with self.store() as store:
+            for system, key, later in numbers:
+                for held, at_ms in ((5, T0), (later, T0 + 1)):
+                    await put(store, "held_seen", system=system, key=key, held=held, rev=None, now_ms=at_ms)
+            found = await store.read("unseen_of_skus", system="shop", skus=["A", "B", "C", "D", "Ä"])
+            assert found == [(key, 2) for key in ("A\x1f", "A\x1f1", "A\x1f2", "Ä\x1f1")]
+            assert await store.read("unseen_of_skus", system="till", skus=["A"]) == [("A\x1f1", 1)]
+            assert await store.read("unseen_of_skus", system="erp", skus=["A"]) == []
+
     async def test_unseen_units_are_listed_and_can_be_let_go(self) -> None:
         async with self.store() as store:
             await hold(store, 10, 4)

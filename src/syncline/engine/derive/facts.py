@@ -26,8 +26,8 @@ class Facts:
     """What the numbers of some SKUs hang on, as it was read together.
 
     ``levels`` and ``received``, a figure's arrival by our clock in milliseconds, are by base SKU and ERP location;
-    ``sold`` by SKU as it was sold, ``parted`` what of kits the ERP holds in single parts; ``bindings`` by sink and key; ``unseen`` counts units by base SKU and ERP location
-    that any channel lost to something nobody has told us of.
+    ``sold`` by SKU as it was sold, ``parted`` what of kits the ERP holds in single parts; ``bindings`` by sink and key, of every sink or of the one that they were read for; ``unseen`` counts units by base SKU and ERP
+    location that any channel lost to something nobody has told us of.
     """
 
     levels: Levels
@@ -57,8 +57,10 @@ class Facts:
         return self._numbers.setdefault(tuple(route.locations), {})
 
 
-async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[str], *, now_ms: int) -> Facts:
-    """Read what is stored of SKUs, of their parts, and of whatever else is made of those."""
+async def read_facts(
+    store: Store, routes: Routes, source: str, skus: Sequence[str], *, now_ms: int, only: str = ""
+) -> Facts:
+    """Read what is stored of SKUs, of their parts, and of whatever else is made of those; for the numbers of all sinks or of one."""
     recipes = routes.recipes
     bases = recipes.bases(skus) if recipes else skus
     users = list(recipes.users(bases) if recipes else skus)
@@ -75,25 +77,29 @@ async def read_facts(store: Store, routes: Routes, source: str, skus: Sequence[s
         sold.setdefault(line.sku, []).append(line)
     parted = await read_parts(store, recipes, source, sold) if recipes else {}
     sinks = dict.fromkeys(route.sink for route in routes.of(Flow.INVENTORY, source=source))
-    bindings = {
-        sink: {row[0]: row for row in await store.read("bindings_of_skus", system=sink, skus=users)}
-        for sink in sinks
-    }
+    bindings: dict[str, dict[str, Row]] = {}
+    unseen: dict[str, dict[str, int]] = {}
+    for sink in sinks:
+        if only and sink != only:
+            lost = await store.read("unseen_of_skus", system=sink, skus=users)
+        else:
+            rows = await store.read("bindings_of_skus", system=sink, skus=users)
+            bindings[sink] = {row[0]: row for row in rows}
+            lost = [
+                (row[0], row[2]) for row in rows if row[2] > 0
+            ]  # below zero: they came back before anybody told us
+        _add_unseen(unseen, routes, sink, lost)
     holds = await store.read("holds_of_skus", skus=users, now_ms=now_ms)
-    return Facts(levels, received, sold, parted, holds, bindings, _unseen(routes, bindings))
+    return Facts(levels, received, sold, parted, holds, bindings, unseen)
 
 
-def _unseen(routes: Routes, bindings: dict[str, dict[str, Row]]) -> dict[str, dict[str, int]]:
-    found: dict[str, dict[str, int]] = {}
-    for sink, rows in bindings.items():
-        for row in rows.values():
-            units = row[2]
-            if units <= 0:  # below zero: units that came back before anybody told us
-                continue
-            sku, location = split_key(row[0])
-            erp_location = routes.erp_location(sink, location)
-            if erp_location:
-                for part, count in routes.recipes.parts(sku).items():
-                    at = found.setdefault(part, {})
-                    at[erp_location] = at.get(erp_location, 0) + units * count
-    return found
+def _add_unseen(
+    found: dict[str, dict[str, int]], routes: Routes, sink: str, lost: Sequence[tuple[str, int]]
+) -> None:
+    for key, units in lost:
+        sku, location = split_key(key)
+        erp_location = routes.erp_location(sink, location)
+        if erp_location:
+            for part, count in routes.recipes.parts(sku).items():
+                at = found.setdefault(part, {})
+                at[erp_location] = at.get(erp_location, 0) + units * count

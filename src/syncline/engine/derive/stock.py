@@ -147,10 +147,10 @@ class StockDeriver:
         """Be told what some SKUs are promised on a route, in milliseconds."""
         self._tolerances = tolerances
 
-    async def facts(self, source: str, skus: Sequence[str]) -> Facts:
-        """What numbers of SKUs are computed from, for every route that sells the source's stock."""
+    async def facts(self, source: str, skus: Sequence[str], only: str = "") -> Facts:
+        """What numbers of SKUs are computed from, for every route that sells the source's stock, or one sink's."""
         now_ms = self._clock.now_ms()
-        return await read_facts(self._store, self._routes, source, skus, now_ms=now_ms)
+        return await read_facts(self._store, self._routes, source, skus, now_ms=now_ms, only=only)
 
     async def compute(self, route: Route, skus: Sequence[str], facts: Facts | None = None) -> Computed:
         """Compute the numbers of some SKUs from what is stored now, or from ``facts`` that were read of them.
@@ -161,7 +161,7 @@ class StockDeriver:
         wanted = [sku for sku in skus if self._catalog.get(route.sink, sku) is not None]
         if not wanted:
             return Computed([], [], [], {}, {}, {})
-        facts = facts or await self.facts(route.source, wanted)
+        facts = facts or await self.facts(route.source, wanted, only=route.sink)
         recipes = self._routes.recipes
         levels, sold, bindings = facts.levels_of(route), facts.sold, facts.bindings[route.sink]
         demands = by_base(recipes, sold, facts.parted)

@@ -200,6 +200,13 @@ FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
               AND key >= s.value || chr(31) AND key < s.value || chr(32) OFFSET 0) AS b
 ORDER BY b.key;
 
+-- name: unseen_of_skus
+SELECT b.key, b.unseen
+FROM jsonb_array_elements_text(:skus::jsonb) AS s(value),
+     LATERAL (SELECT * FROM binding WHERE system = :system AND kind = 'stock' AND unseen > 0
+              AND key >= s.value || chr(31) AND key < s.value || chr(32) OFFSET 0) AS b
+ORDER BY b.key;
+
 -- name: bindings_after
 SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
 WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;

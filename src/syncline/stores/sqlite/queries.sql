@@ -149,6 +149,12 @@ CROSS JOIN binding AS b ON b.system = :system AND b.kind = 'stock'
     AND b.key >= s.value || char(31) AND b.key < s.value || char(32)
 ORDER BY b.key;
 
+-- name: unseen_of_skus
+SELECT b.key, b.unseen FROM json_each(:skus) AS s
+CROSS JOIN binding AS b INDEXED BY binding_unseen ON b.system = :system AND b.kind = 'stock' AND b.unseen > 0
+    AND b.key >= s.value || char(31) AND b.key < s.value || char(32)
+ORDER BY b.key;
+
 -- name: bindings_after
 SELECT key, external_id, version, hash, held, unseen, rev, confirmed_at_ms FROM binding
 WHERE system = :system AND kind = :kind AND key > :after ORDER BY key LIMIT :limit;

@@ -26,6 +26,7 @@ from syncline.stores.statements import load_migrations, load_queries, pending_mi
 
 ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
 PAGE_SIZE = 4096
+MEMORY_PAGE_SIZE = 2048  # no disk has to be asked for it, and a transaction copies each page that it changes
 BUSY_TIMEOUT_MS = 5_000
 SYNCHRONOUS_FULL = 2
 # Compiled statements. One that is used goes to the end of the row, so a rare one is kept for that many uses of others.
@@ -117,20 +118,21 @@ def connect(path: str, *, read_only: bool = False) -> apsw.Connection:
     # do not hang on values (test_a_plan_does_not_hang_on_a_value).
     connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    connection.pragma("page_size", PAGE_SIZE)
+    in_memory = path == ":memory:"
+    connection.pragma("page_size", MEMORY_PAGE_SIZE if in_memory else PAGE_SIZE)
     connection.pragma("journal_mode", "wal")
     connection.pragma("synchronous", "FULL")
     connection.pragma("foreign_keys", 1)
     connection.pragma("trusted_schema", 0)
     # What is deleted or overwritten is no more in the file, rather than in pages that are free.
-    connection.pragma("secure_delete", 1)
+    connection.pragma("secure_delete", int(not in_memory))
     connection.pragma("temp_store", "memory")
     connection.pragma("cache_size", -65536)
-    connection.pragma("wal_autocheckpoint", 0 if path != ":memory:" else 1000)
+    connection.pragma("wal_autocheckpoint", 1000 if in_memory else 0)
     if read_only:
         connection.pragma("query_only", 1)
     mode, synchronous = connection.pragma("journal_mode"), connection.pragma("synchronous")
-    if (mode, synchronous) != ("memory" if path == ":memory:" else "wal", SYNCHRONOUS_FULL):
+    if (mode, synchronous) != ("memory" if in_memory else "wal", SYNCHRONOUS_FULL):
         connection.close()
         raise Misconfigured(
             f"{path}: SQLite runs with journal_mode={mode}, synchronous={synchronous} and would not keep what it "
