@@ -16,7 +16,7 @@ from syncline.engine.apply.retired import LateNews
 from syncline.engine.catalog import Catalog
 from syncline.engine.codec import encode
 from syncline.engine.retention import Janitor
-from syncline.engine.retiring import DAY_MS, ORDERS_KEPT_MS, Retirement
+from syncline.engine.retiring import DAY_MS, LOOKS, ORDERS_KEPT_MS, Retirement
 from syncline.engine.routes import Route, Routes
 from syncline.inventory.recipes import Recipes
 from syncline.inventory.rules import Fence, Layer, Level, Rules
@@ -56,8 +56,10 @@ LINE = {"channel": "shop", "order_key": "7001", "line_id": "1", "location": "1"}
 
 
 class Fixed:
+    at_ms = NOW
+
     def now_ms(self) -> int:
-        return NOW
+        return self.at_ms
 
 
 class Place:
@@ -118,14 +120,15 @@ class Place:
         await self.record(Kind.STOCK, f"{sku}\x1f1", level)
 
     async def round(self) -> int:
+        return await self.retirement(Fixed()).round()
+
+    def retirement(self, clock) -> Retirement:
         async def between(work):
             return await self.store.write(*await work())
 
         able = SimpleNamespace(stock_contract=self.contract)
         systems = {"shop": able, "erp": SimpleNamespace(stock_contract=PLAIN)}
-        return await Retirement(
-            self.store, Fixed(), self.routes, systems, between, kept_ms=self.kept_ms
-        ).round()
+        return Retirement(self.store, clock, self.routes, systems, between, kept_ms=self.kept_ms)
 
     async def past(self):
         return await self.store.read("retired_get", references=[REFERENCE])
@@ -330,6 +333,23 @@ def test_kept_for_ever_and_many_orders():
         return await place.round()
 
     assert played(story) == 250
+
+
+def test_an_order_is_looked_at_when_its_time_is_over_and_then_every_so_often():
+    async def story(place):
+        await place.order(bound="")
+        await place.order(replace(WHOLE, key="7002"), OLD + 1, bound="")
+        await place.bind("order", "shop-7002", "9")
+        clock = Fixed()
+        retirement = place.retirement(clock)
+        gone = [await retirement.round()]
+        await place.bind("order", REFERENCE, "9")
+        for later_ms in (1, ORDERS_KEPT_MS // LOOKS - 2, 1, 0):
+            clock.at_ms += later_ms
+            gone.append(await retirement.round())
+        return gone
+
+    assert played(story) == [0, 1, 0, 0, 1]
 
 
 # --- news afterwards --------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ DAY_MS = 86_400_000
 ORDERS_KEPT_MS = 180 * DAY_MS  # longer than most return windows, and than a disputed payment may take
 STEP = 100  # orders in one transaction
 STEPS_MAX = 500
+LOOKS = 25  # what was not over is looked at again after this part of the time for which orders are kept
 FOLLOWERS_MAX = 5_000  # parcels and returns of so many orders
 # Whatever is delivered, or kept for a person, by an order's key.
 OPERATIONS = (
@@ -88,10 +89,15 @@ class Retirement:
         self._systems = systems
         self._between = between
         self._kept_ms = kept_ms
-        self._after: dict[str, tuple[int, str]] = {}  # by channel: up to where a round has come
+        self._after: dict[str, tuple[int, str]] = {}  # by channel: up to where it has been looked
+        self._began_ms: dict[str, int] = {}  # and since when
+        self._more = False
 
     async def round(self) -> int:
-        """Look at orders that have told nothing for long enough, each once a round at most; returns how many went.
+        """Look at orders that have told nothing for long enough; returns how many went.
+
+        Each is looked at when its time is over, and then every so often: what an old order still waits for, such as a
+        parcel that nobody tells of, may never come.
 
         Raises:
             Fenced: another worker applies the log.
@@ -100,11 +106,14 @@ class Retirement:
             return 0
         retired = 0
         for channel in self._systems:
+            began_ms = self._began_ms.setdefault(channel, self._clock.now_ms())
             for _ in range(STEPS_MAX):
                 results = await self._between(partial(self._step, channel))
                 retired += len(results[1]) if results else 0
-                if channel not in self._after:
+                if not self._more:
                     break
+            if not self._more and self._clock.now_ms() - began_ms >= self._kept_ms // LOOKS:
+                del self._after[channel], self._began_ms[channel]  # the next round begins with the oldest
         return retired
 
     async def _step(self, channel: str) -> list[Write]:
@@ -115,10 +124,8 @@ class Retirement:
         rows = await self._store.read(
             "orders_quiet", system=channel, before=before_ms, after_ms=after_ms, after=after, limit=STEP
         )
-        if len(rows) == STEP:
-            self._after[channel] = rows[-1][4], rows[-1][0]
-        else:
-            self._after.pop(channel, None)
+        self._more = len(rows) == STEP
+        self._after[channel] = (rows[-1][4], rows[-1][0]) if rows else (after_ms, after)
         cases = [
             _Case((channel, *row), order, reference_of(channel, order.key), newest_ms=row[4])
             for row in rows
