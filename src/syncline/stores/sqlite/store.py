@@ -26,7 +26,9 @@ from syncline.stores.statements import load_migrations, load_queries, pending_mi
 
 ENGINE_VERSION_MIN = (3, 51, 3)  # older ones can corrupt a WAL: sqlite.org/wal.html#walresetbug
 PAGE_SIZE = 4096
-MEMORY_PAGE_SIZE = 2048  # no disk has to be asked for it, and a transaction copies each page that it changes
+# In memory every page is in the cache, and a commit may walk all of its table (pcache1TruncateUnsafe, where a tree was
+# balanced): with larger pages it has fewer.
+MEMORY_PAGE_SIZE = 8192
 BUSY_TIMEOUT_MS = 5_000
 SYNCHRONOUS_FULL = 2
 # Compiled statements. One that is used goes to the end of the row, so a rare one is kept for that many uses of others.
