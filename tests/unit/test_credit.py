@@ -202,6 +202,21 @@ class World:
             **{"account": "107", **more},
         )  # fmt: skip
 
+    async def contained(self) -> None:
+        """An order of 100 is approved, comes, is sent, and is in the figures that are read a minute later."""
+        await self.figures()
+        await self.ask("100", "cart", order="7001")
+        await self.order("100")
+        await self.sent()
+        self.wait(MINUTE)
+        await self.figures(unbilled="100")
+
+    async def judged(self, at_ms: int) -> None:
+        """A full read of the figures that began then has been judged, and what it settles is looked for."""
+        cursor = {"system": "syncline", "stream": "full read of credit of erp", "covers_ms": 0}
+        await self.store.write(Write("cursor_put", [{**cursor, "position": str(at_ms)}]))
+        await self.gate.sweep()
+
     async def available(self) -> D:
         """What is left."""
         return (await self.gate.look("shop", "107")).available
@@ -479,17 +494,10 @@ def test_an_account_may_have_a_policy_of_its_own():
 
 def test_orders_in_the_figures_are_settled_once_a_read_was_judged():
     async def story(world):
-        await world.figures()
-        await world.ask("100", "cart", order="7001")
-        await world.order("100")
-        await world.sent()
-        world.wait(MINUTE)
-        await world.figures(unbilled="100")
+        await world.contained()
         states = []
         for judged_ms in (START_MS - 1, world.clock.now_ms()):
-            cursor = {"system": "syncline", "stream": "full read of credit of erp", "covers_ms": 0}
-            await world.store.write(Write("cursor_put", [{**cursor, "position": str(judged_ms)}]))
-            await world.gate.sweep()
+            await world.judged(judged_ms)
             rows = await world.store.read("credit_claim", reference=claim_of("shop", "7001"))
             states.append(rows[0][6])
         return states, await world.available()
@@ -499,25 +507,14 @@ def test_orders_in_the_figures_are_settled_once_a_read_was_judged():
 
 def test_a_channel_is_told_anew_once_the_figures_contain_an_order():
     async def story(world):
-        await world.figures()
-        await world.ask("100", "cart", order="7001")
-        await world.order("100")
-        await world.sent()
-        world.wait(MINUTE)
-        await world.figures(unbilled="100")
-        marked = {"route": "credit:erp->shop", "key": "107"}
-        cursor = {"system": "syncline", "stream": "full read of credit of erp", "covers_ms": 0}
-        await world.store.write(Write("cursor_put", [{**cursor, "position": str(world.clock.now_ms())}]))
-        found = []
+        await world.contained()
+        found, now_ms = [], world.clock.now_ms()
         for _ in range(2):
-            for row in await world.store.read("state_marks", now_ms=world.clock.now_ms(), limit=9):
-                await world.store.write(
-                    Write("state_done", [{"route": row[0], "key": row[1], "seq": row[2]}])
-                )
-            await world.gate.sweep()
-            found.append(
-                await world.store.read("state_marked", **marked, keys=["107"], now_ms=world.clock.now_ms())
-            )
+            for route, key, seq, _ in await world.store.read("state_marks", now_ms=now_ms, limit=9):
+                await world.store.write(Write("state_done", [{"route": route, "key": key, "seq": seq}]))
+            await world.judged(now_ms)
+            marked = {"route": "credit:erp->shop", "keys": ["107"], "now_ms": now_ms}
+            found.append(await world.store.read("state_marked", **marked))
         return found
 
     assert told(story, CreditRules()) == [[("credit:erp->shop", "107")], []], "once, and only then"
