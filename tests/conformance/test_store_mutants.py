@@ -1706,6 +1706,7 @@ CAUGHT_BY = {
         "bindings_are_paged_by_key",
     ],
     "takes the first look for a loss": [
+        "unseen_units_are_found_by_sku_and_not_by_its_beginning",
         "a_blind_write_of_which_nobody_knows_is_in_doubt_itself",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
