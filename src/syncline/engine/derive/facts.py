@@ -85,9 +85,8 @@ async def read_facts(
         else:
             rows = await store.read("bindings_of_skus", system=sink, skus=users)
             bindings[sink] = {row[0]: row for row in rows}
-            lost = [
-                (row[0], row[2]) for row in rows if row[2] > 0
-            ]  # below zero: they came back before anybody told us
+            # Below zero: units that came back before anybody told us.
+            lost = [(row[0], row[2]) for row in rows if row[2] > 0]
         _add_unseen(unseen, routes, sink, lost)
     holds = await store.read("holds_of_skus", skus=users, now_ms=now_ms)
     return Facts(levels, received, sold, parted, holds, bindings, unseen)
