@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from syncline.freshness.demand import HOUR_MS, Sale, Sales, Season, demand_of
+from syncline.freshness.demand import HOUR_MS, Sale, Sales, Season, demand_of, pace_of
 from syncline.freshness.velocity import Standing, Thresholds, Velocity, classify, entered, peak_units_min
 
 HIGH, MEDIUM, LOW = Velocity.HIGH, Velocity.MEDIUM, Velocity.LOW
@@ -60,11 +60,10 @@ def test_the_speed_is_that_of_the_busiest_hour():
     sold = Sales(now_ms, 100.0, 9.0, 30.0, 5, (15, 0, 0, 0, 15, *[0] * 11))
     demand = demand_of(sold, season, now_ms, clustered=False)
     mean = sum(units * share for units, share in demand.lines)
-    assert peak_units_min(sold, season, now_ms) == pytest.approx(
-        demand.rate * mean * max(season.weights) / 60
-    )
-    assert peak_units_min(sold, season, now_ms) > 10 * demand.rate * mean / 60
-    assert peak_units_min(None, Season(), now_ms) == 0
+    speed = peak_units_min(pace_of(sold, season, now_ms), sold, season)
+    assert speed == pytest.approx(demand.rate * mean * max(season.weights) / 60)
+    assert speed > 10 * demand.rate * mean / 60
+    assert peak_units_min(pace_of(None, Season(), now_ms), None, Season()) == 0
 
 
 @given(st.lists(st.floats(0, 3), max_size=60))

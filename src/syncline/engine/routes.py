@@ -59,7 +59,8 @@ class Route:
     counts as found when it is read. What somebody changed at the channel that the source owns is
     written back if ``put_back``, else only told. ``left_out`` are operations of the flow that are not asked for, as
     somebody decided. ``restock`` and ``money`` say what a channel does with goods and money of an order that the ERP takes
-    back or cancels: whether it puts the goods on its own shelf, and whether it gives the money back.
+    back or cancels: whether it puts the goods on its own shelf, and whether it gives the money back. ``name`` is how
+    it is called on screens, in metrics and in the lag table.
     """
 
     flow: Flow
@@ -83,11 +84,10 @@ class Route:
     restock: bool = False
     money: bool = True
     credit: CreditRules = NO_CREDIT
+    name: str = field(init=False)
 
-    @property
-    def name(self) -> str:
-        """How a route is called on screens, in metrics and in the lag table."""
-        return f"{self.flow}:{self.source}->{self.sink}"
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", f"{self.flow}:{self.source}->{self.sink}")
 
     def rule_for(self, sku: str) -> QuantityRule:
         """The rule that holds for a SKU: each field as the nearest level sets it."""

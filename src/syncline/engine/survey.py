@@ -25,11 +25,10 @@ from syncline.freshness.demand import HOUR_MS
 from syncline.freshness.recovered import Recovered, Tally
 from syncline.freshness.velocity import ORDER, Standing, Thresholds, Velocity, classify, peak_units_min
 from syncline.inventory.availability import offered
-from syncline.inventory.rules import BufferKind, allow
-from syncline.model.capabilities import StockBasis
+from syncline.inventory.rules import BufferKind, QuantityRule, allow
 from syncline.model.change import Flow
 from syncline.model.errors import OutcomeUnknown, Retryable
-from syncline.model.records import StockLevel
+from syncline.model.records import Item
 from syncline.ports import Clock, Store, System, Write
 
 PAGE = 200  # SKUs between two turns of everything else
@@ -192,7 +191,8 @@ class Survey:
         now_ms = self._clock.now_ms()
         known = await self._buffers.known(page)
         stored = {row[0]: row[1:] for row in await self._store.read("standing_get", skus=list(page))}
-        there = await self._there(page, routes)
+        offers = [self._offers(route, page) for route in routes]
+        there = await self._there(routes, offers)
         puts, drops, marks = [], [], []
         for sku in page:
             row = stored.get(sku)
@@ -203,10 +203,10 @@ class Survey:
             sizes_before = _sizes(before, len(routes))
             urgent = False
             for place, route in enumerate(routes):
-                item = self._catalog.get(route.sink, sku)
-                if item is None:
+                offer = offers[place].get(sku)
+                if offer is None:
                     continue
-                rule = route.rule_for(sku)
+                item, rule = offer
                 if rule.velocity:
                     holds.append(Velocity(rule.velocity))
                 if rule.buffer.kind is not BufferKind.AUTO:
@@ -214,8 +214,8 @@ class Survey:
                 units, expected = self._buffers.size(route, sku, known, hour)
                 sizes[place] = units
                 urgent = urgent or units > sizes_before[place]
-                if (route.source, sku) in there:
-                    shown = allow(rule, there[route.source, sku].get(route.name, 0)).capped
+                if sku in there[place]:
+                    shown = allow(rule, there[place][sku]).capped
                     urgent = urgent or units < shown <= sizes_before[place]  # from nothing to something
                     tallies[route.name].add(units, expected, shown, item.price, item.currency)
             classes[max(holds[1:] or holds, key=ORDER.index)] += 1
@@ -248,45 +248,52 @@ class Survey:
         if marks:
             self._wake()
 
+    def _offers(self, route: Route, page: Sequence[str]) -> dict[str, tuple[Item, QuantityRule]]:
+        """What a route's channel sells of some SKUs, with the rule for each."""
+        found: dict[str, tuple[Item, QuantityRule]] = {}
+        for sku in page:
+            item = self._catalog.get(route.sink, sku)
+            if item is not None:
+                found[sku] = item, route.rule_for(sku)
+        return found
+
     async def _there(
-        self, page: Sequence[str], routes: Sequence[Route]
-    ) -> dict[tuple[str, str], dict[str, int]]:
-        """What the sources say is there to be sold by each ``auto`` route, by (source, SKU).
+        self, routes: Sequence[Route], offers: Sequence[Mapping[str, tuple[Item, QuantityRule]]]
+    ) -> list[dict[str, int]]:
+        """What the sources say is there to be sold of each SKU with an ``auto`` buffer, by route.
 
         The figures as they are, less safety stock: what is open or held for the moment makes no difference
         to how much a buffer keeps back over time. Of a kit there are as many as its parts make at one location.
         """
         recipes = self._routes.recipes
-        found: dict[tuple[str, str], dict[str, int]] = {}
+        wanted = [
+            [sku for sku, (_, rule) in offered_here.items() if rule.buffer.kind is BufferKind.AUTO]
+            for offered_here in offers
+        ]
+        found: list[dict[str, int]] = [{} for _ in routes]
         for source in dict.fromkeys(route.source for route in routes):
-            mine = [
-                (route, wanted)
-                for route in routes
-                if route.source == source
-                and (wanted := {s for s in page if route.rule_for(s).buffer.kind is BufferKind.AUTO})
-            ]
-            if not mine:
+            mine = [place for place, route in enumerate(routes) if route.source == source]
+            asked = sorted({sku for place in mine for sku in wanted[place]})
+            if not asked:
                 continue
-            asked = sorted(set().union(*(wanted for _, wanted in mine)))
-            levels: dict[str, dict[str, StockLevel]] = {}
+            there: dict[str, dict[str, int]] = {}
             basis = self._systems[source].capabilities.stock_read_basis
             held_back = self._routes.holds_vanished(source)
             for row in await self._store.read("stock_of_skus", system=source, skus=recipes.bases(asked)):
                 sku, location = split_key(row[0])
-                levels.setdefault(sku, {})[location] = figure(row, held_back=held_back)
-            for route, wanted in mine:
-                for sku in sorted(wanted):
+                there.setdefault(sku, {})[location] = offered(figure(row, held_back=held_back), basis)
+            for place in mine:
+                for sku in wanted[place]:
                     parts = recipes.parts(sku)
-                    if all(part in levels for part in parts):
-                        at = found.setdefault((source, sku), {})
-                        at[route.name] = sum(_left(route, sku, parts, levels, basis).values())
+                    if all(part in there for part in parts):
+                        found[place][sku] = _left(routes[place], offers[place][sku][1], parts, there)
         return found
 
     def _units_min(self, sku: str, known: Known, now_ms: int) -> float:
         """Units a minute in the peak hour, over all channels that sell a SKU."""
         season = known.season(sku)
         speeds = (
-            peak_units_min(known.at(sku, sink), season, now_ms)
+            peak_units_min(known.pace(sku, sink, season, now_ms), known.at(sku, sink), season)
             for sink in self._sinks
             if self._catalog.get(sink, sku) is not None
         )
@@ -327,24 +334,23 @@ class Survey:
 
 
 def _left(
-    route: Route,
-    sku: str,
-    parts: Mapping[str, int],
-    levels: Mapping[str, Mapping[str, StockLevel]],
-    basis: StockBasis,
-) -> dict[str, int]:
-    """Units of a SKU at each location of a route: whole ones, of the scarcest part."""
-    found: dict[str, int] = {}
+    route: Route, rule: QuantityRule, parts: Mapping[str, int], there: Mapping[str, Mapping[str, int]]
+) -> int:
+    """Units of a SKU with this rule over the locations of a route: whole ones, of the scarcest part at each."""
+    whole = 0
     for location in route.locations:
-        each = []
-        for part, count in parts.items():
-            rule, level = route.rule_for(part), levels[part].get(location)
-            if level is None or location in (*rule.excluded, *route.rule_for(sku).excluded):
-                each.append(0)
-            else:
-                each.append(max(0, offered(level, basis) - rule.safety_at(location)) // count)
-        found[location] = min(each)
-    return found
+        if location not in rule.excluded:
+            whole += min(
+                _of_part(route.rule_for(part), there[part], location) // n for part, n in parts.items()
+            )
+    return whole
+
+
+def _of_part(rule: QuantityRule, there: Mapping[str, int], location: str) -> int:
+    """Units of a part at a location, less its safety stock."""
+    if location not in there or location in rule.excluded:
+        return 0
+    return max(0, there[location] - rule.safety_at(location))
 
 
 def _sizes(text: str, count: int) -> list[int]:

@@ -16,11 +16,12 @@ from __future__ import annotations
 import math
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import accumulate
 from operator import mul
+from typing import NamedTuple
 
 HOUR_MS = 3_600_000
 WEEK_H = 168
@@ -147,7 +148,7 @@ class Season:
         hours = int(weeks) * WEEK_H + hour - MONDAY_H
         return max(from_ms, hours * HOUR_MS + int(part * HOUR_MS))
 
-    @property
+    @cached_property
     def rate(self) -> float:
         """Sales of one (SKU, channel) in a trade hour, over all that ever sold; 0 if nothing is known."""
         seen_h = self.pairs * exposure_h(self.age_h, SLOW_H)
@@ -234,10 +235,19 @@ class Demand:
     lines: tuple[tuple[int, float], ...]
 
 
-def pace_of(
-    sales: Sales | None, season: Season, now_ms: int, *, clustered: bool = True
-) -> tuple[float, float]:
-    """The rate and the shape of ``demand_of``, which is less work where quantities do not matter.
+class Pace(NamedTuple):
+    """The rate and the shape of a demand, without its lines.
+
+    ``steady`` is the rate without what a sale just now adds to it, as it describes days.
+    """
+
+    rate: float
+    shape: float
+    steady: float
+
+
+def pace_of(sales: Sales | None, season: Season, now_ms: int) -> Pace:
+    """The pace of ``demand_of``, which is less work where quantities do not matter.
 
     The rate is 0 when nothing at all is known. What has not sold for so long is believed to sell the less:
     ``a / (a / typical + time)``, with ``a`` what the category's rate is worth and time that fades.
@@ -245,7 +255,7 @@ def pace_of(
     typical = season.rate
     shape = CATEGORY_SHAPE
     if typical <= 0 or sales is None:
-        return typical, shape
+        return Pace(typical, shape, typical)
     passed_h = season.trade_h(sales.at_ms, now_ms)
     age_h = sales.age_h + passed_h
     shape += sales.slow * 0.5 ** (passed_h / SLOW_H)
@@ -254,9 +264,9 @@ def pace_of(
     rush_rate = rush / (RUSH_SHAPE / rate + exposure_h(age_h, FAST_H))
     if rush_rate > rate:
         rate, shape = rush_rate, min(shape, rush)
-    if clustered and sales.sold:
-        rate *= 1 + CLUSTER * 0.5 ** (passed_h / CLUSTER_H)
-    return rate, shape
+    if not sales.sold:
+        return Pace(rate, shape, rate)
+    return Pace(rate * (1 + CLUSTER * 0.5 ** (passed_h / CLUSTER_H)), shape, rate)
 
 
 def demand_of(sales: Sales | None, season: Season, now_ms: int, *, clustered: bool = True) -> Demand | None:
@@ -266,7 +276,8 @@ def demand_of(sales: Sales | None, season: Season, now_ms: int, *, clustered: bo
     been there; without ``sales`` that is not known. ``clustered`` counts that a
     sale is likelier just after another one; leave it out for what describes days, such as a class.
     """
-    rate, shape = pace_of(sales, season, now_ms, clustered=clustered)
+    clustered_rate, shape, steady = pace_of(sales, season, now_ms)
+    rate = clustered_rate if clustered else steady
     if rate <= 0:
         return None
     counts: Sequence[float] = (0.0,) * BUCKETS if sales is None else sales.sizes
@@ -355,7 +366,7 @@ def unpack_season(packed: bytes) -> Season:
     )
 
 
-def pack_sales(by_channel: dict[str, Sales]) -> bytes:
+def pack_sales(by_channel: Mapping[str, Sales]) -> bytes:
     """What every channel sold of one SKU, as bytes; a moment is rounded down to a second."""
     parts = []
     for channel, sales in sorted(by_channel.items()):
@@ -369,7 +380,8 @@ def pack_sales(by_channel: dict[str, Sales]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_sales(packed: bytes) -> dict[str, Sales]:
+@lru_cache(maxsize=8_192)  # what is known of a SKU is looked at far more often than it sells
+def unpack_sales(packed: bytes) -> Mapping[str, Sales]:
     """What was packed, by channel.
 
     Raises:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from syncline.freshness.demand import Sales, Season, mean_line, pace_of
+from syncline.freshness.demand import Pace, Sales, Season, mean_line
 
 MINUTES = 60
 
@@ -47,12 +47,12 @@ class Standing:
     slow_since_ms: int | None = None
 
 
-def peak_units_min(sales: Sales | None, season: Season, now_ms: int) -> float:
+def peak_units_min(pace: Pace, sales: Sales | None, season: Season) -> float:
     """Units a minute of one channel in the busiest hour of the week; 0 when nothing at all is known.
 
     That a sale is likelier just after another one does not count: a class describes days.
     """
-    rate, _ = pace_of(sales, season, now_ms, clustered=False)
+    rate = pace.steady
     return rate * mean_line(sales, season) * season.busiest / MINUTES if rate > 0 else 0.0
 
 

@@ -8,12 +8,12 @@ within their exposures with at most epsilon. In full: docs/explanation/urgency-f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Known
 from syncline.engine.routes import Route, Routes
-from syncline.freshness.demand import HOUR_MS, Demand, Sales, Season, demand_of, pace_of, together
+from syncline.freshness.demand import HOUR_MS, Demand, Sales, Season, demand_of, together
 from syncline.freshness.risk import buffer_for, exposure_ms
 from syncline.model.capabilities import OwnOrders
 from syncline.model.change import Flow
@@ -39,23 +39,24 @@ class Exposure:
     """How long a sale at ``channel`` is not in the number that another channel shows: the sum of three times.
 
     ``checkout_ms`` passes unseen before the order exists, ``detection_ms`` until we know of it, and
-    ``correction_ms`` until the corrected number is there. How long a route with a long tolerance waits on
-    purpose is no part of it: that wait ends before it becomes dangerous, by the latest safe moment.
+    ``correction_ms`` until the corrected number is there; ``total_ms`` from the buyer's commitment to that. How long
+    a route with a long tolerance waits on purpose is no part of it: that wait ends before it becomes dangerous, by
+    the latest safe moment.
     """
 
     channel: str
     checkout_ms: int
     detection_ms: int
     correction_ms: int
+    total_ms: int = field(init=False)
 
-    @property
-    def total_ms(self) -> int:
-        """From the buyer's commitment to the corrected number."""
-        return exposure_ms(
+    def __post_init__(self) -> None:
+        total_ms = exposure_ms(
             checkout_unseen_ms=self.checkout_ms,
             detection_ms=self.detection_ms,
             bound_ms=self.correction_ms,
         )
+        object.__setattr__(self, "total_ms", total_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,30 +202,39 @@ class AutoBuffers:
 
     def _pairs(self, route: Route, sku: str) -> list[tuple[Exposure, str, int]]:
         """Who sells of a SKU's stock, under which SKU, and how many units of this SKU each of those takes."""
-        recipes = self._routes.recipes
-        parts = recipes.parts(sku)
         contract = self._systems[route.sink].capabilities.stock_contract
         lowered = contract.own_orders is not OwnOrders.NOT_SUBTRACTED
+        exposures = self.exposures(route)
         found: list[tuple[Exposure, str, int]] = []
-        for used in recipes.users(parts) if recipes else (sku,):
-            takes = recipes.parts(used)
-            times = max(-(-count // parts[part]) for part, count in takes.items() if part in parts)
-            for exposure in self.exposures(route):
+        for used, times in self._takers(sku).items():
+            for exposure in exposures:
                 if exposure.channel == route.sink and used == sku and lowered:
                     continue  # its own sale is in its number as soon as it is made
                 if self._catalog.get(exposure.channel, used) is not None:
                     found.append((exposure, used, times))
         return found
 
+    def _takers(self, sku: str) -> dict[str, int]:
+        """Every SKU that is sold out of a SKU's stock, itself included, with the units of this one that it takes."""
+        recipes = self._routes.recipes
+        if not recipes:
+            return {sku: 1}
+        parts = recipes.parts(sku)
+        return {
+            used: max(-(-n // parts[part]) for part, n in recipes.parts(used).items() if part in parts)
+            for used in recipes.users(parts)
+        }
+
     def _units(
         self, sku: str, pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
     ) -> tuple[int, float]:
         """The buffer, and how many sales are expected while exposed."""
         season = known.season(sku)
-        sales, at_ms = _sales(pairs, known, hour)
+        _, at_ms = _sales(pairs, known, hour)
         expected = sum(
-            pace_of(sold, season, at_ms)[0] * self._exposed_h(season, exposure.total_ms, hour)
-            for (exposure, _, _), sold in zip(pairs, sales, strict=True)
+            known.pace(used, exposure.channel, season, at_ms).rate
+            * self._exposed_h(season, exposure.total_ms, hour)
+            for exposure, used, _ in pairs
         )
         if expected <= self._learner.epsilon:  # that even one is sold is unlikely enough
             return 0, expected

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from syncline.engine.routes import SEP
 from syncline.freshness.demand import (
     Demand,
+    Pace,
     Sale,
     Sales,
     Season,
     demand_of,
+    pace_of,
     pack_sales,
     pack_season,
     unpack_sales,
@@ -70,18 +72,24 @@ class Known:
         self.seasons = seasons
         self._states = states
         self._category_of = category_of
-        self._sales: dict[str, dict[str, Sales]] = {}
+        self._sales: dict[str, Mapping[str, Sales]] = {}
+        self._season_of: dict[str, Season] = {}
+        self._paces: dict[tuple[str, str, int, int], Pace] = {}
 
     def season(self, sku: str) -> Season:
         """The profile of a SKU's category, or of all goods while too little of the category was sold."""
-        own = self.seasons.get(self._category_of(sku))
-        return own if own is not None and own.slow >= CATEGORY_SALES_MIN else self.seasons[""]
+        found = self._season_of.get(sku)
+        if found is None:
+            own = self.seasons.get(self._category_of(sku))
+            found = own if own is not None and own.slow >= CATEGORY_SALES_MIN else self.seasons[""]
+            self._season_of[sku] = found
+        return found
 
     def state(self, sku: str) -> bytes:
         """All that is known of a SKU, to be compared only; empty where nothing is."""
         return self._states.get(sku, b"")
 
-    def sales(self, sku: str) -> dict[str, Sales]:
+    def sales(self, sku: str) -> Mapping[str, Sales]:
         """What each channel sold of a SKU."""
         found = self._sales.get(sku)
         if found is None:
@@ -91,6 +99,14 @@ class Known:
     def at(self, sku: str, channel: str) -> Sales | None:
         """What one channel sold of a SKU, be it nothing since it is there; ``None`` where nobody knows since when."""
         return self.sales(sku).get(channel, self._unsold)
+
+    def pace(self, sku: str, channel: str, season: Season, at_ms: int) -> Pace:
+        """How fast one channel sells a SKU at a moment, by one of the ``seasons``: computed once for all that ask."""
+        key = (sku, channel, at_ms, id(season))
+        found = self._paces.get(key)
+        if found is None:
+            found = self._paces[key] = pace_of(self.at(sku, channel), season, at_ms)
+        return found
 
 
 class DemandLearner:
