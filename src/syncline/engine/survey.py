@@ -337,16 +337,15 @@ def _left(
     route: Route, rule: QuantityRule, parts: Mapping[str, int], there: Mapping[str, Mapping[str, int]]
 ) -> int:
     """Units of a SKU with this rule over the locations of a route: whole ones, of the scarcest part at each."""
+    each = [(there[part], route.rule_for(part), count) for part, count in parts.items()]
     whole = 0
     for location in route.locations:
         if location not in rule.excluded:
-            whole += min(
-                _of_part(route.rule_for(part), there[part], location) // n for part, n in parts.items()
-            )
+            whole += min([_of_part(at, own, location) // count for at, own, count in each])
     return whole
 
 
-def _of_part(rule: QuantityRule, there: Mapping[str, int], location: str) -> int:
+def _of_part(there: Mapping[str, int], rule: QuantityRule, location: str) -> int:
     """Units of a part at a location, less its safety stock."""
     if location not in there or location in rule.excluded:
         return 0

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from syncline.engine.catalog import Catalog
 from syncline.engine.derive.demand import URGENT_MS, DemandLearner, Known
 from syncline.engine.routes import Route, Routes
-from syncline.freshness.demand import HOUR_MS, Demand, Sales, Season, demand_of, together
+from syncline.freshness.demand import HOUR_MS, Demand, Season, demand_of, together
 from syncline.freshness.risk import buffer_for, exposure_ms
 from syncline.model.capabilities import OwnOrders
 from syncline.model.change import Flow
@@ -230,12 +230,11 @@ class AutoBuffers:
     ) -> tuple[int, float]:
         """The buffer, and how many sales are expected while exposed."""
         season = known.season(sku)
-        _, at_ms = _sales(pairs, known, hour)
-        expected = sum(
-            known.pace(used, exposure.channel, season, at_ms).rate
-            * self._exposed_h(season, exposure.total_ms, hour)
-            for exposure, used, _ in pairs
-        )
+        at_ms = _looked_at_ms(pairs, known, hour)
+        expected = 0.0
+        for exposure, used, _ in pairs:
+            pace = known.pace(used, exposure.channel, season, at_ms)
+            expected += pace.rate * self._exposed_h(season, exposure.total_ms, hour)
         if expected <= self._learner.epsilon:  # that even one is sold is unlikely enough
             return 0, expected
         whole = together([one for one in self._demands(sku, pairs, known, hour) if one is not None])
@@ -246,10 +245,10 @@ class AutoBuffers:
     ) -> list[Demand | None]:
         """The demand of each pair while exposed: ``rate`` is for all of that time."""
         season = known.season(sku)
-        sales, at_ms = _sales(pairs, known, hour)
+        at_ms = _looked_at_ms(pairs, known, hour)
         found: list[Demand | None] = []
-        for (exposure, _, times), sold in zip(pairs, sales, strict=True):
-            demand = demand_of(sold, season, at_ms)
+        for exposure, used, times in pairs:
+            demand = demand_of(known.at(used, exposure.channel), season, at_ms)
             if demand is not None:
                 demand = replace(
                     demand,
@@ -269,16 +268,18 @@ class AutoBuffers:
         return found
 
 
-def _sales(
-    pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int
-) -> tuple[list[Sales | None], int]:
-    """What each pair sold, and from when it is looked at: the full hour, or the latest sale if that is later.
+def _looked_at_ms(pairs: Sequence[tuple[Exposure, str, int]], known: Known, hour: int) -> int:
+    """From when sales are looked at: the full hour, or the latest sale of the pairs if that is later.
 
     Just after a sale the next one is likelier, so the buffer is largest then and falls with the hours that
     follow.
     """
-    sales = [known.at(used, exposure.channel) for exposure, used, _ in pairs]
-    return sales, max([hour * HOUR_MS, *(one.at_ms for one in sales if one is not None and one.sold)])
+    at_ms = hour * HOUR_MS
+    for exposure, used, _ in pairs:
+        sales = known.at(used, exposure.channel)
+        if sales is not None and sales.at_ms > at_ms and sales.sold:
+            at_ms = sales.at_ms
+    return at_ms
 
 
 def exposed_h(season: Season, exposed_ms: int, hour: int) -> float:
