@@ -42,6 +42,16 @@ def test_a_port_that_is_taken_is_said_before_anything_is_promised(system, offset
     assert said == []
 
 
+def test_of_two_that_are_started_together_on_one_port_the_second_is_told():
+    """Else it would go on beside the other, and whoever asks it would be answered by that one."""
+    first = Listener(app, "127.0.0.1", 0)
+    try:
+        with pytest.raises(Misconfigured, match=f"cannot listen on 127.0.0.1:{first.port}: .*another port"):
+            Listener(app, "127.0.0.1", first.port)
+    finally:
+        first._socket.close()
+
+
 def test_a_port_that_there_is_not_is_refused():
     result = CliRunner().invoke(app, ["simulator", "shopify", "--port", "70000"])
     assert result.exit_code == 2

@@ -80,6 +80,7 @@ def _listening(port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(("127.0.0.1", port))
+        listening.listen()  # two may both bind, but only one may listen
     except (OSError, OverflowError) as error:
         listening.close()
         why = getattr(error, "strerror", None) or "there is no such port"

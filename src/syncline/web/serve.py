@@ -68,6 +68,8 @@ class Listener:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             self._socket.bind((host, port))
+            # Two that are started together may both bind, but only one may listen: then the other must know now.
+            self._socket.listen()
         except OSError as error:
             self._socket.close()
             raise Misconfigured(
