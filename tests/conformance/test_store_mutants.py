@@ -557,6 +557,10 @@ BROKEN = {
     "finds orders among items": says("orders_numbered", "kind = 'order' AND", ""),
     "lets a binding's version fall": says("binding_put", "max(binding.version, excluded.version)", "excluded.version"),
     "keeps a binding's revision": says("binding_put", "rev = binding.rev + 1,", ""),
+    "is sure of an order that is under way": says("binding_unsure", "hash = :hash", "hash = hash || ''"),
+    "is unsure of every order": says("binding_unsure", "AND key = :key", "AND :key = :key"),
+    "is unsure of other systems' orders": says("binding_unsure", "system = :system AND", ":system = :system AND"),
+    "is unsure of an order's money": says("binding_unsure", "kind = :kind AND", ":kind = :kind AND"),
     "pages bindings from the key on": says("bindings_after", "key > :after", "key >= :after"),
     "limits no bindings": says("bindings_external", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
     "takes the first look for a loss": says("held_seen", "VALUES (:system, 'stock', :key, :held, 0", "VALUES (:system, 'stock', :key, :held, 1"),
@@ -1695,6 +1699,18 @@ CAUGHT_BY = {
     ],
     "lets a binding's version fall": [
         "a_binding_remembers_the_newest_version_sent",
+    ],
+    "is sure of an order that is under way": [
+        "what_is_being_written_again_is_no_longer_known_and_nothing_else_is_forgotten",
+    ],
+    "is unsure of every order": [
+        "what_is_being_written_again_is_no_longer_known_and_nothing_else_is_forgotten",
+    ],
+    "is unsure of other systems' orders": [
+        "what_is_being_written_again_is_no_longer_known_and_nothing_else_is_forgotten",
+    ],
+    "is unsure of an order's money": [
+        "what_is_being_written_again_is_no_longer_known_and_nothing_else_is_forgotten",
     ],
     "keeps a binding's revision": [
         "a_binding_remembers_the_newest_version_sent",

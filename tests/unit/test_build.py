@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from tests.unit.support import START_MS, line, order, play
 
 from syncline.engine.catalog import Catalog
-from syncline.engine.codec import FOUND, encode
-from syncline.engine.delivery.build import Builder, Due, Send, sum_fault
+from syncline.engine.codec import FOUND, encode, order_fingerprint
+from syncline.engine.delivery.build import Builder, Due, Send, Skip, sum_fault
+from syncline.engine.delivery.results import Results
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import SEP, Route, Routes, reference_of
 from syncline.inventory.recipes import Recipes
+from syncline.model.capabilities import Capabilities
 from syncline.model.change import Flow
 from syncline.model.copying import replace
+from syncline.model.payloads import PutOrder
 from syncline.model.records import Item
 from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore
@@ -97,33 +100,43 @@ def test_a_negative_line_is_named_before_any_sum():
 # --- an order that is there already --------------------------------------------------------------------------
 
 
+async def there_already(clock, sent, meanwhile=()):
+    """What is done about an order that the ERP holds, as far as we know in the revision ``sent``."""
+    store = SqliteStore.open(":memory:", now_ms=START_MS)
+    record = {
+        "system": "shop", "kind": "order", "key": "7001", "version": 1, "tiebreak": 1, "changed_at_ms": START_MS,
+        "observed_at_ms": START_MS, "offset": 1, "hash": "", "body": encode(PLACED),
+    }  # fmt: skip
+    bound = {
+        "system": "erp", "kind": "order", "key": reference_of("shop", "7001"), "external_id": "77", "version": 0,
+        "hash": sent, "now_ms": START_MS,
+    }  # fmt: skip
+    await store.write(Write("record_put", [record]), Write("binding_put", [bound]), *meanwhile)
+    catalog = Catalog(None)
+    catalog.put("erp", Item("A", "501"))
+    routes = Routes([STOCK, ORDERS])
+    builder = Builder(store, catalog, routes, None, "erp", Rewind(None, None, routes))
+    due = {f"7001{SEP}1": Due(ORDERS, START_MS)}
+    (built,) = (await builder.build("put_order", due, START_MS)).values()
+    return built
+
+
 @pytest.mark.parametrize(("sent", "sends"), [("", False), (FOUND, True), ("other", True)])
 def test_what_was_only_found_is_compared_whole_and_what_was_adopted_is_left_as_it_is(sent, sends):
-    placed = order(line("l1", "A", 2, "10.00", ("70", 2)))
-
-    async def story(clock):
-        store = SqliteStore.open(":memory:", now_ms=START_MS)
-        record = {
-            "system": "shop", "kind": "order", "key": "7001", "version": 1, "tiebreak": 1, "changed_at_ms": START_MS,
-            "observed_at_ms": START_MS, "offset": 1, "hash": "", "body": encode(placed),
-        }  # fmt: skip
-        bound = {
-            "system": "erp", "kind": "order", "key": reference_of("shop", "7001"), "external_id": "77", "version": 0,
-            "hash": sent, "now_ms": START_MS,
-        }  # fmt: skip
-        await store.write(Write("record_put", [record]), Write("binding_put", [bound]))
-        catalog = Catalog(None)
-        catalog.put("erp", Item("A", "501"))
-        routes = Routes([STOCK, ORDERS])
-        builder = Builder(store, catalog, routes, None, "erp", Rewind(None, None, routes))
-        due = {f"7001{SEP}1": Due(ORDERS, START_MS)}
-        (built,) = (await builder.build("put_order", due, START_MS)).values()
-        return built
-
-    built = play(story)
+    built = play(lambda clock: there_already(clock, sent))
     assert isinstance(built, Send) is sends
     if sends:
         assert built.payload.external_id == "77"
+
+
+@pytest.mark.parametrize(("between", "told"), [("77", Send), ("", Skip)])
+def test_an_edit_that_was_taken_back_is_told_where_the_edit_may_have_been_written_in_part(between, told):
+    """A call about the edit was begun; of one that would have made the order there is nothing to be unsure of."""
+    edited = PutOrder(reference_of("shop", "7001"), replace(PLACED, note="fewer"), (), between)
+    results = Results("erp", "put_order", Routes([ORDERS]), {}, START_MS, Capabilities())
+    begun = results.begin("i", {f"7001{SEP}0": edited})
+    assert isinstance(play(lambda clock: there_already(clock, order_fingerprint(PLACED))), Skip)
+    assert isinstance(play(lambda clock: there_already(clock, order_fingerprint(PLACED), begun)), told)
 
 
 # --- packs and other names -----------------------------------------------------------------------------------
@@ -131,6 +144,7 @@ def test_what_was_only_found_is_compared_whole_and_what_was_adopted_is_left_as_i
 RECIPES = Recipes({"CASE": {"A": 12}, "OLD": {"A": 1}, "SET": {"A": 1, "B": 1}})
 STOCK = Route(Flow.INVENTORY, "erp", "shop", 5_000, locations={"1": "70", "2": "71"})
 ORDERS = Route(Flow.ORDERS, "shop", "erp", 10_000)
+PLACED = order(line("l1", "A", 2, "10.00", ("70", 2)))
 
 
 @pytest.fixture

@@ -18,6 +18,9 @@ from syncline.model.records import ErpOrder, Item, Order, Receipt, Record, Retur
 # Instead of what was sent: the order is there, and whatever it says there is no revision of ours. (Nothing at all
 # stands for an order that was adopted, which is right as it is.)
 FOUND = "found"
+# The same while a revision is being sent that nobody has answered yet: it may hold that one, the one before or parts of
+# both, so neither counts as held.
+UNSURE = "unsure"
 
 _TYPES: dict[Kind, Any] = {
     Kind.STOCK: StockLevel,

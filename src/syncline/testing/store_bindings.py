@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from syncline.ports import Row, Store
 from syncline.testing.store_tools import T0, Opens, put
 
@@ -49,6 +51,23 @@ class BindingConformance(Opens):
             rows = await store.read("bindings_get", system="erp", kind="order", keys=["1"])
             assert rows[0][4:7] == (None, 0, 3)
             assert await store.read("bindings_external", ids=["x3", "x1"], limit=9) == [("erp", "order", "1")]
+
+    async def test_what_is_being_written_again_is_no_longer_known_and_nothing_else_is_forgotten(self) -> None:
+        async with self.store() as store:
+            row: dict[str, Any] = {"system": "erp", "kind": "order", "key": "1"}
+            others = [{**row, "key": "2"}, {**row, "kind": "payment"}, {**row, "system": "books"}]
+            for one in (row, *others):
+                await put(store, "binding_put", **one, external_id="x", version=5, hash="h", now_ms=T0)
+            assert await put(store, "binding_unsure", **row, hash="?") == [("1",)]
+            assert await put(store, "binding_unsure", **{**row, "key": "none"}, hash="?") == []
+
+            async def hashes(one: dict[str, Any]) -> list[Row]:
+                system, kind, key = one.values()
+                found = await store.read("bindings_get", system=system, kind=kind, keys=[key])
+                return [(*each[1:4], each[7]) for each in found]
+
+            assert await hashes(row) == [("x", 5, "?", T0)]
+            assert [await hashes(one) for one in others] == [[("x", 5, "h", T0)]] * 3
 
     async def test_bindings_are_paged_by_key(self) -> None:
         async with self.store() as store:

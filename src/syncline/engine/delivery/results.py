@@ -8,7 +8,7 @@ from typing import Any
 
 from syncline.engine.adoption import Adopted, State, adopted_rows
 from syncline.engine.apply.credit import accepted_row
-from syncline.engine.codec import FOUND, encode, fingerprint
+from syncline.engine.codec import FOUND, UNSURE, encode, fingerprint
 from syncline.engine.delivery.answers import TOLD
 from syncline.engine.delivery.blind import FAR_MS
 from syncline.engine.delivery.outcomes import PAUSE_S, Wait
@@ -202,12 +202,17 @@ class Results:
         ]
 
     def _unsure(self, payloads: dict[str, Payload]) -> list[Write]:
-        """Until a call is answered nobody knows which content the channel holds, the one before or this."""
+        """Until a call is answered nobody knows which content the other side holds, the one before or this."""
         kind = STATE_OPERATIONS.get(self._operation)
-        if kind is None:
-            return []
-        rows = [{"system": self._system, "kind": kind.value, "key": key} for key in payloads]
-        return [Write("content_unsure", rows, told=False)]
+        if kind is not None:
+            rows = [{"system": self._system, "kind": kind.value, "key": key} for key in payloads]
+            return [Write("content_unsure", rows, told=False)]
+        revised = [
+            {"system": self._system, "kind": Kind.ORDER.value, "key": put.reference, "hash": UNSURE}
+            for put in payloads.values()
+            if isinstance(put, PutOrder) and put.external_id
+        ]
+        return [Write("binding_unsure", revised, told=False)]
 
     def _order_sent(self, key: str, payload: Payload) -> Iterator[dict[str, Any]]:
         """A revision that asks for less may take effect although its answer gets lost."""

@@ -232,6 +232,13 @@ SET external_id = excluded.external_id, version = greatest(binding.version, excl
     hash = excluded.hash, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key;
 
+-- name: binding_unsure
+-- key: system kind key
+UPDATE binding SET hash = r.hash
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, kind text, key text, hash text)
+WHERE binding.system = r.system AND binding.kind = r.kind AND binding.key = r.key
+RETURNING binding.key;
+
 -- name: held_shift
 -- key: system key
 UPDATE binding SET

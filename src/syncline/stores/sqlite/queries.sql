@@ -171,6 +171,11 @@ SET external_id = excluded.external_id, version = max(binding.version, excluded.
     hash = excluded.hash, rev = binding.rev + 1, confirmed_at_ms = excluded.confirmed_at_ms
 RETURNING key;
 
+-- name: binding_unsure
+-- key: system kind key
+UPDATE binding SET hash = :hash WHERE system = :system AND kind = :kind AND key = :key
+RETURNING key;
+
 -- The first reading may contain a change of before it that was heard of after it. Then nobody knows what is held
 -- until it is read again; "doubt" and "doubt_back" are by how much more and less that reading may differ with nothing
 -- unseen.
