@@ -39,6 +39,7 @@ CREATE TABLE transactionline(
   PRIMARY KEY("transaction", id)) WITHOUT ROWID;
 CREATE INDEX line_item ON transactionline(item);
 CREATE INDEX line_createdfrom ON transactionline(createdfrom) WHERE createdfrom IS NOT NULL;
+CREATE INDEX line_waiting ON transactionline(item) WHERE quantitybackordered > 0;
 CREATE TABLE previoustransactionlinelink(
   previousdoc INTEGER, previousline INTEGER, previoustype TEXT, nextdoc INTEGER, nextline INTEGER,
   nexttype TEXT, linktype TEXT, PRIMARY KEY(previousdoc, previousline, nextdoc, nextline)) WITHOUT ROWID;
@@ -100,6 +101,7 @@ STATISTICS = (
     ("transactionline", "transactionline", "1100000 20 1"),
     ("transactionline", "line_item", "1100000 300"),
     ("transactionline", "line_createdfrom", "560000 20"),
+    ("transactionline", "line_waiting", "200 2"),
     ("previoustransactionlinelink", "link_next", "540000 20"),
     ("previoustransactionlinelink", "previoustransactionlinelink", "540000 20 1 1 1"),
     ("item", "item_modified", "4000 4 1"),
