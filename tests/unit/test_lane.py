@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
+from functools import partial
 from random import Random
 from types import SimpleNamespace
 from typing import ClassVar
 
 import pytest
+import structlog
 from tests.unit.support import START_MS, line, order, play
 
-from syncline.engine.codec import order_fingerprint
+from syncline.engine.codec import encode, order_fingerprint
 from syncline.engine.delivery.build import Send
-from syncline.engine.delivery.lane import Lane, describe
+from syncline.engine.delivery.lane import Lane
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
 from syncline.engine.rewind import Mark, Rewind
@@ -126,6 +129,40 @@ def test_a_call_ends_what_it_carried_and_not_what_changed_before_its_outcome_was
     assert len({key for key, _ in calls}) == len(set(sent))
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Retryable("the disk is full"), ("warning", "store_refused")),
+        (ValueError("a mistake"), ("error", "call_failed")),
+    ],
+)
+def test_a_store_that_is_away_is_no_mistake_and_what_waited_goes_on(monkeypatch, error, said):
+    heard = structlog.testing.LogCapture()
+    wrapped = structlog.wrap_logger(None, [heard], structlog.make_filtering_bound_logger(logging.NOTSET))
+    monkeypatch.setattr("syncline.engine.delivery.lane.log", wrapped)
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        read, errors = store.read, [error]
+
+        async def away(statement, **of):
+            if statement == "deliveries_get" and errors:
+                raise errors.pop()
+            return await read(statement, **of)
+
+        monkeypatch.setattr(store, "read", away)
+        sink = Sink(partial(clock.sleep, 0))
+        await store.write(touch(START_MS))
+        async with at_work(clock, store, sink, Builder(), compare_and_set=True) as lane:
+            await clock.sleep(30)
+        assert lane.pending() == 0
+        return [quantity for _, quantity in sink.calls]
+
+    assert play(story) == [5, 5]
+    assert [(entry["log_level"], entry["action"]) for entry in heard.entries] == [said]
+    assert ("exc_info" in heard.entries[0]) is (said[0] == "error")
+
+
 class Finds:
     """An ERP that holds the order already: a former process was killed before it heard so."""
 
@@ -143,7 +180,7 @@ def test_an_order_that_a_former_process_sent_is_bound_with_its_revision():
         sent = PutOrder("shop-7001", order(line("l1", "A", 2)), ())
         key = f"7001{SEP}{START_MS}"
         row = {"system": "erp", "operation": "put_order", "now_ms": START_MS}
-        await store.write(Write("intent_put", [{**row, "id": "i1", "items": describe({key: sent})}]))
+        await store.write(Write("intent_put", [{**row, "id": "i1", "items": encode({key: sent})}]))
         async with at_work(
             clock, store, Finds(), Builder(), route=ORDERS, name="erp", external_reference=True
         ):

@@ -17,7 +17,7 @@ from typing import Any
 
 import structlog
 
-from syncline.engine.codec import decode_payloads, encode, sent_fingerprint
+from syncline.engine.codec import decode_payloads, sent_fingerprint
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
@@ -35,7 +35,7 @@ from syncline.engine.routes import Routes, split_key
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.change import Kind
 from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
-from syncline.model.errors import AuthExpired, Retryable, SynclineError, Throttled
+from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload, PutOrder
 from syncline.ports import Clock, Row, Store, System, Write
 
@@ -319,7 +319,9 @@ class Lane:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Exception):
+        if isinstance(error, Retryable | OutcomeUnknown):  # a full disk, a database that restarts
+            log.warning("the store does not take it", action="store_refused", error=str(error))
+        elif isinstance(error, Exception):
             log.error("call failed", action="call_failed", system=self.system.name, exc_info=error)
 
     # --- one call -----------------------------------------------------------------------------------
@@ -692,8 +694,3 @@ class Lane:
         if age_ms < rules.look_up_window_ms:
             return Outcome(Result.UNKNOWN, "not there yet")
         return Outcome(Result.RETRY, "looked up: it never took effect", 0.0)
-
-
-def describe(payloads: dict[str, Payload]) -> str:
-    """The payloads of an intent as stored."""
-    return encode(payloads)
