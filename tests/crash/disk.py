@@ -38,14 +38,19 @@ async def full_for_a_while(stage: Stage, folder: Path) -> None:
     """Nothing is acknowledged that is not on disk: three events at least are refused until there is room again."""
     filler = folder / "filler"
     fill(filler)
-    before = stage.acknowledged.statuses[503]
-    for _ in range(200):
-        if stage.acknowledged.statuses[503] >= before + 3:
-            break
-        await asyncio.sleep(0.1)
-    assert stage.acknowledged.statuses[503] >= before + 3, stage.tail()
+    await refuses(stage)
     assert shutil.disk_usage(folder).free == 0
     filler.unlink()
+
+
+async def refuses(stage: Stage, times: int = 3) -> None:
+    """Wait until so many more events were refused."""
+    wanted = stage.acknowledged.statuses[503] + times
+    for _ in range(300):
+        if stage.acknowledged.statuses[503] >= wanted:
+            return
+        await asyncio.sleep(0.1)
+    raise AssertionError(f"what cannot be written is acknowledged:\n{stage.tail()}")
 
 
 def fill(path: Path) -> None:
