@@ -18,7 +18,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import cached_property
 from itertools import accumulate
 from operator import mul
 from typing import NamedTuple
@@ -380,7 +380,6 @@ def pack_sales(by_channel: Mapping[str, Sales]) -> bytes:
     return b"".join(parts)
 
 
-@lru_cache(maxsize=8_192)  # what is known of a SKU is looked at far more often than it sells
 def unpack_sales(packed: bytes) -> Mapping[str, Sales]:
     """What was packed, by channel.
 
