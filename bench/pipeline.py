@@ -196,7 +196,14 @@ async def product(path: str, seconds: float, seed: int) -> dict[str, float]:
             for sku in part for name in channels
         ]  # fmt: skip
         held = [
-            {"system": name, "key": stock_key(sku, "L"), "held": STOCK, "rev": None, "now_ms": 1}
+            {
+                "system": name,
+                "key": stock_key(sku, "L"),
+                "held": STOCK,
+                "rev": None,
+                "exact": True,
+                "now_ms": 1,
+            }
             for sku in part
             for name in channels
         ]

@@ -39,7 +39,7 @@ VALUES = {
     "channel": st.sampled_from(["shop", "erp"]), "order_key": st.sampled_from(["1", "2"]), "line_id": words,
     "location": words, "sku": st.sampled_from(["A", "AB", "ä"]), "orders": st.lists(st.sampled_from(["1", "2", "3"])),
     "name": st.sampled_from(["lane", "apply"]), "owner": st.sampled_from(["a", "b"]), "fence": st.integers(1, 3),
-    "ttl_ms": st.integers(0, 4), "wanted": st.sampled_from([0, 1, True, False]), "rev": st.integers(0, 3),
+    "ttl_ms": st.integers(0, 4), "wanted": st.sampled_from([0, 1, True, False]), "rev": st.integers(0, 3), "exact": st.booleans(),
     "generation": st.integers(1, 3), "uncounted": st.integers(0, 1), "kept": st.integers(0, 1),
     "id": st.sampled_from(["i1", "i2", "i3"]), "intent": st.sampled_from(["i1", "i2", "i3"]),
     "applied": st.integers(0, 9), "limit": st.sampled_from([0, 99]), "before": times, "bucket": st.integers(

@@ -611,7 +611,12 @@ BROKEN = {
     "misses for ever what was set aside beside others": says("held_aside", " - max(aside - :aside, 0)", ""),
     "misses only what is set aside": says("held_aside", "max(unseen - max(aside - :aside, 0), :aside)", ":aside"),
     "misses what is set aside where we write": says("held_aside", "confirmed_at_ms < :ours_ms", ":ours_ms = :ours_ms"),
-    "sets aside in spite of a newer revision": says("held_aside", "(:rev IS NULL OR rev = :rev)", "(:rev = :rev OR 1)"),
+    "sets aside in spite of a newer revision": says("held_aside", "OR rev = :rev", "OR 1"),
+    "sets aside exactly or not": says("held_aside", "NOT :exact AND ", ":exact = :exact AND "),
+    "sets aside in doubt of orders": says("held_aside", "doubt = 0 AND doubt_back", "doubt_back"),
+    "sets aside in doubt of returns": says("held_aside", "AND doubt_back = 0 ", ""),
+    "sets aside where too much may be explained": says("held_aside", " AND credited = 0", ""),
+    "never sets aside what was overtaken": says("held_aside", "NOT :exact AND ", ":exact = 2 AND "),
     "sets aside everywhere": says("held_aside", "AND key = :key", "AND :key = :key"),
     "sets aside on every system": says("held_aside", "system = :system AND", ":system = :system AND"),
     "sets aside what was never read": says("held_aside", "AND held IS NOT NULL", ""),
@@ -622,6 +627,11 @@ BROKEN = {
     "believes that a blind write raised nothing": says("held_blind", "max(:by, 0)", "0"),
     "writes blindly without a new revision": says("held_blind", "rev = rev + 1", "rev = rev"),
     "believes a reading that was overtaken": says("held_seen", "OR binding.rev = :rev", "OR 1"),
+    "believes what was overtaken exactly or not": says("held_seen", "NOT :exact AND ", ":exact = :exact AND "),
+    "believes what was overtaken in doubt of orders": says("held_seen", "AND binding.doubt = 0 AND", "AND"),
+    "believes what was overtaken in doubt of returns": says("held_seen", "AND binding.doubt_back = 0 ", ""),
+    "believes what was overtaken where too much may be explained": says("held_seen", " AND binding.credited = 0", ""),
+    "never believes what was overtaken": says("held_seen", "NOT :exact AND ", ":exact = 2 AND "),
     "counts a write twice": says("held_written", "held = held + :by", "held = held + 2 * :by"),
     "keeps a refuted number": says("held_refuted", "stale = 1", "stale = 0"),
     "never believes a number again": says("held_seen", "stale = 0", "stale = binding.stale"),
@@ -931,9 +941,14 @@ BROKEN = {
     "keeps what an order may explain": says("held_learned", "THEN :held - held ELSE", "THEN 0 ELSE"),
     "explains more than fell": says("held_learned", "AND held + unseen", "AND held + unseen + 1"),
     "explains by what is less": says("held_learned", "BETWEEN held AND", "BETWEEN held - 1 AND"),
-    "explains by what is in doubt": says("held_learned", "AND doubt = 0 AND doubt_back = 0", ""),
+    "explains by what is in doubt": says("held_learned", "AND doubt = 0 AND doubt_back = 0 AND :held", "AND :held"),
     "explains without a doubt": says("held_learned", "stale = 1 AND doubt = 0", "doubt = 0"),
-    "learns in spite of a newer revision": says("held_learned", "(:rev IS NULL OR rev = :rev)", "(:rev = :rev OR 1)"),
+    "learns in spite of a newer revision": says("held_learned", "OR rev = :rev", "OR 1"),
+    "learns exactly or not": says("held_learned", "NOT :exact AND ", ":exact = :exact AND "),
+    "learns in doubt of orders": says("held_learned", "AND doubt = 0 AND doubt_back = 0 AND credited", "AND doubt_back = 0 AND credited"),
+    "learns in doubt of returns": says("held_learned", "AND doubt_back = 0 AND credited", "AND credited"),
+    "learns where too much may be explained": says("held_learned", " AND credited = 0", ""),
+    "never learns what was overtaken": says("held_learned", "NOT :exact AND ", ":exact = 2 AND "),
     "forgets what fell before": says("held_learned", "max(unseen - CASE", "max(0 - CASE"),
     "keeps what came back": says("held_learned", "ELSE 0 END, 0)", "ELSE 0 END, -99)"),
     "keeps the doubt of what came back": says("held_learned", "doubt_back = 0, ", ""),
@@ -1248,6 +1263,7 @@ CAUGHT_BY = {
         "a_number_that_others_write_is_learned_and_nothing_fell",
     ],
     "learns in spite of a newer revision": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_number_that_others_write_is_learned_and_nothing_fell",
     ],
     "forgets what fell before": [
@@ -1828,6 +1844,7 @@ CAUGHT_BY = {
         "a_number_that_others_write_is_learned_and_nothing_fell",
     ],
     "doubts no order": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "an_order_that_nobody_had_told_when_a_doubt_was_decided_counts_once",
@@ -1835,16 +1852,19 @@ CAUGHT_BY = {
         "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "doubts orders always": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write",
     ],
     "doubts no return": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "an_order_and_a_return_that_may_be_in_a_reading_are_two_doubts",
         "what_is_explained_is_not_in_doubt",
         "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "doubts returns always": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_refuted_number_is_unknown_until_it_is_read_again",
     ],
@@ -1916,10 +1936,12 @@ CAUGHT_BY = {
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "remembers no order that explained": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
         "what_moved_before_a_reading_that_had_to_decide_is_in_doubt_too",
     ],
     "remembers orders that explained for ever": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "forgets what is set aside": [
@@ -1940,6 +1962,7 @@ CAUGHT_BY = {
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "sets aside in spite of a newer revision": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "what_is_set_aside_beside_others_who_write_is_missing_until_it_is_so_no_more",
     ],
     "sets aside everywhere": [
@@ -1952,6 +1975,7 @@ CAUGHT_BY = {
         "what_is_still_set_aside_was_not_explained_by_an_order_from_before",
     ],
     "explains without a new revision": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "what_was_set_aside_before_the_first_look_is_unseen",
         "a_first_reading_that_may_contain_an_order_heard_later_is_not_believed",
         "a_reading_that_was_overtaken_changes_nothing",
@@ -1975,7 +1999,56 @@ CAUGHT_BY = {
     "writes blindly without a new revision": [
         "what_a_blind_write_may_have_undone_is_in_doubt",
     ],
+    "sets aside exactly or not": [
+        "what_is_set_aside_beside_others_who_write_is_missing_until_it_is_so_no_more",
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "sets aside in doubt of orders": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "sets aside in doubt of returns": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "sets aside where too much may be explained": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "never sets aside what was overtaken": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "learns exactly or not": [
+        "a_number_that_others_write_is_learned_and_nothing_fell",
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "learns in doubt of orders": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "learns in doubt of returns": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "learns where too much may be explained": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "never learns what was overtaken": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "believes what was overtaken exactly or not": [
+        "a_reading_that_was_overtaken_changes_nothing",
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "believes what was overtaken in doubt of orders": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "believes what was overtaken in doubt of returns": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "believes what was overtaken where too much may be explained": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
+    "never believes what was overtaken": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
+    ],
     "believes a reading that was overtaken": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_reading_that_was_overtaken_changes_nothing",
     ],
     "counts a write twice": [

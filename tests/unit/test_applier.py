@@ -33,6 +33,7 @@ class Watched:
         self.batches = 0
         self.asked: list[str] = []
         self.looks = 0
+        self.offered_open = 0  # times that the lanes were told of all that is open
         self.meanwhile: Callable[[], Awaitable[None]] | None = None  # happens once, while a batch is written
 
     def __getattr__(self, name):
@@ -42,6 +43,9 @@ class Watched:
         if statement == "records_get":
             self.asked += parameters["keys"]
         return await self._store.read(statement, **parameters)
+
+    async def offer_open(self):
+        self.offered_open += 1
 
     async def events(self, after, limit):
         self.looks += 1
@@ -97,6 +101,7 @@ def told(
             learner=DemandLearner(store),
             lease=lease,
             offer=lambda rows: None,
+            offer_open=store.offer_open,
         )
 
         async def comes(number):
@@ -136,6 +141,14 @@ def test_what_a_lost_commit_marked_for_later_is_looked_for():
     heard, offset = told(store(lose=1), (Via.EVENT, "1"))
     assert heard and heard[0] == 1  # as soon as the answer was lost
     assert offset == 1
+
+
+@pytest.mark.parametrize("lose", [None, 1])
+def test_after_a_lost_answer_lanes_are_told_once_of_all_that_is_open(lose):
+    """What a step had touched before it failed was offered to nobody."""
+    watched = store(lose)
+    told(watched, (Via.EVENT, "1"), (Via.EVENT, "2"))
+    assert watched.offered_open == watched.lost == (lose or 0)
 
 
 def test_what_was_written_a_moment_ago_is_not_read_again():

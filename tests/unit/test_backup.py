@@ -122,7 +122,10 @@ async def test_a_restore_brings_back_the_log_and_leaves_the_mark(tmp_path, live)
         "now_ms": START_MS,
     }]))  # fmt: skip
     await live.write(
-        Write("held_seen", [{"system": "shop", "key": "A\x1f70", "held": 5, "rev": None, "now_ms": START_MS}])
+        Write(
+            "held_seen",
+            [{"system": "shop", "key": "A\x1f70", "held": 5, "rev": None, "exact": True, "now_ms": START_MS}],
+        )
     )
     file = await taken(tmp_path)
     await fill(live, range(50, 60))

@@ -333,7 +333,14 @@ async def derived(store, *, held, available, tolerance_ms=HOUR_TOLERANCE_MS, pro
         Write("record_put", [row]), Write("dirty_mark", [{"sku": "A", "changed_at_ms": START_MS}])
     )
     if held is not None:
-        seen = {"system": "shop", "key": stock_key("A", "70"), "held": held, "rev": None, "now_ms": START_MS}
+        seen = {
+            "system": "shop",
+            "key": stock_key("A", "70"),
+            "held": held,
+            "rev": None,
+            "exact": True,
+            "now_ms": START_MS,
+        }
         await store.write(Write("held_seen", [seen]))
     store.asked.clear()
     _, ((_, _, _, _, _, deliver_by_ms, not_before_ms),) = await deriver.step(Write("progress_put", []))

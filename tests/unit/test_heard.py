@@ -102,7 +102,7 @@ class Shop(World):
         now_ms = self.clock.at_ms - 60_000  # long enough ago that no order can be in it unheard
         row = {"system": system, "key": KEY}
         await self.store.write(
-            Write("held_seen", [{**row, "held": number, "rev": None, "now_ms": now_ms}]),
+            Write("held_seen", [{**row, "held": number, "rev": None, "exact": True, "now_ms": now_ms}]),
             Write("heard_put", [{**row, "number": number, "stamp_ms": stamp_ms, "check_ms": 0}]),
         )
 
@@ -144,7 +144,7 @@ class Shop(World):
         self.clock.at_ms += CHECK_AFTER_MS
         await self.applier._checks.step(self.lease.guard)
         rows = await self.store.read("deliveries_pending", system="shop")
-        return len([row for row in rows if row[0] == "read_stock"])
+        return len([row for row in rows if row[1] == "read_stock"])
 
     async def marked(self) -> list[str]:
         """SKUs whose numbers are to be computed now."""
@@ -414,7 +414,7 @@ async def test_many_are_looked_at_a_few_at_a_time():
     await world.lease.take()
     row = {"system": "shop", "stamp_ms": START_MS, "check_ms": START_MS}
     keys = [f"{n:04}\x1fL1" for n in range(CHECKS_MAX + 7)]
-    now = {"system": "shop", "rev": None, "now_ms": START_MS}
+    now = {"system": "shop", "rev": None, "exact": True, "now_ms": START_MS}
     await world.store.write(
         Write("held_seen", [{**now, "key": key, "held": 5} for key in keys]),
         Write("heard_put", [{**row, "key": key, "number": 4} for key in keys]),

@@ -19,6 +19,7 @@ from syncline.engine.delivery.build import Send
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.ids import Ids
 from syncline.engine.leases import Lease
+from syncline.engine.modes import Stop
 from syncline.engine.rewind import Mark, Rewind
 from syncline.engine.routes import SEP, Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
@@ -163,6 +164,66 @@ def test_a_store_that_is_away_is_no_mistake_and_what_waited_goes_on(monkeypatch,
     assert ("exc_info" in heard.entries[0]) is (said[0] == "error")
 
 
+@pytest.mark.parametrize("late", ["completed", "retryable", "running"])
+def test_what_was_touched_stands_although_an_older_commit_is_told_of_later(late):
+    """The answer to a commit was lost at first; when it is known, a later one has been told of."""
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        sink = Sink(partial(clock.sleep, 0))
+        async with at_work(clock, store, sink, Builder(), compare_and_set=True) as lane:
+            await clock.sleep(1)
+            ((*at, _, generation, by, _),) = (await store.write(touch(START_MS)))[0]
+            (newer,) = (await store.write(touch(START_MS)))[0]
+            lane.offer(newer)
+            lane.offer((*at, late, newer[4] if late == "running" else generation, by, START_MS + 3_600_000))
+            await clock.sleep(30)
+            assert lane.pending() == 0
+        ((_, _, state, *_),) = await store.read(
+            "deliveries_get", system="shop", operation="set_stock", keys=[KEY]
+        )
+        return state, [quantity for _, quantity in sink.calls]
+
+    assert play(story) == ("completed", [5, 5])
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_what_a_stopped_route_holds_is_not_forgotten_for_an_older_commit(stopped):
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        sink = Sink(partial(clock.sleep, 0))
+        async with at_work(clock, store, sink, Builder(), compare_and_set=True) as lane:
+            if stopped:
+                lane.stops.modes.stop_of = lambda route: Stop.PAUSED
+            await store.write(touch(START_MS))
+            (newer,) = (await store.write(touch(START_MS)))[0]
+            await clock.sleep(1)
+            lane.offer(newer)
+            await clock.sleep(1)
+            assert len(lane.stops) == stopped
+            lane.offer((*newer[:3], "completed", 1, *newer[5:]))
+            assert len(lane.stops) == stopped
+
+    play(story)
+
+
+def test_what_no_lane_was_told_of_is_found_in_the_store():
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        sink = Sink(partial(clock.sleep, 0))
+        async with at_work(clock, store, sink, Builder(), compare_and_set=True) as lane:
+            await clock.sleep(1)
+            await store.write(touch(START_MS))
+            await clock.sleep(30)
+            assert not sink.calls
+            await lane.look_in_store()
+            await clock.sleep(30)
+            assert lane.pending() == 0
+        return len(sink.calls)
+
+    assert play(story) == 2
+
+
 class Finds:
     """An ERP that holds the order already: a former process was killed before it heard so."""
 
@@ -216,6 +277,83 @@ class Refuses:
     async def read(self, statement, **parameters):
         self._refuse(statement)
         return await self._store.read(statement, **parameters)
+
+
+@pytest.mark.parametrize("statement", ["deliveries_get", "attempts_of", "bindings_get"])
+@pytest.mark.parametrize("compares", [True, False])
+def test_a_call_whose_outcome_is_not_known_is_resolved_once_the_store_answers(statement, compares):
+    """Left alone, its record would be in flight until a restart."""
+
+    async def story(clock):
+        store = Refuses(SqliteStore.open(":memory:", now_ms=START_MS), statement, times=0)
+
+        async def away() -> None:
+            store._times = 3
+
+        sink = Shown(away)
+        await store.write(touch(START_MS))
+        async with at_work(clock, store, sink, Builder(), compare_and_set=compares) as lane:
+            await clock.sleep(120)
+            assert lane.pending() == 0
+        assert not await store.read("intents_unfinished", system="shop")
+        return store._times
+
+    # Only what writes over nobody knows what asks what the channel held.
+    assert play(story) == (3 if statement == "bindings_get" and compares else 0)
+
+
+@pytest.mark.parametrize("what", ["intent_put", "intent_finish"])
+@pytest.mark.parametrize("written", [True, False])
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_call_in_the_midst_of_which_the_store_failed_goes_on(what, written, heard):
+    """Nobody knows whether it took what was written: it is asked, as after a restart."""
+
+    async def story(clock):
+        store = Fails(SqliteStore.open(":memory:", now_ms=START_MS), what, written=written)
+        sink = Sink(partial(clock.sleep, 0))
+        sink.calls += [("", 0)] * heard  # no answer is lost any more
+        await store.write(touch(START_MS))
+        async with at_work(clock, store, sink, Builder(), compare_and_set=True) as lane:
+            await clock.sleep(60)
+            assert lane.pending() == 0
+            assert not await store.read("intents_unfinished", system="shop")
+            ((_, _, state, *_),) = await store.read(
+                "deliveries_get", system="shop", operation="set_stock", keys=[KEY]
+            )
+            assert state == "completed"
+        return {key for key, _ in sink.calls if key}
+
+    # The call that was made is the one that is asked for again, under its key.
+    assert len(play(story)) == 1
+
+
+class Fails:
+    """A store that does not come back for long in the midst of one write: what became of it is not known."""
+
+    def __init__(self, store, what, *, written) -> None:
+        self._store = store
+        self._what = what
+        self._written = written
+
+    def __getattr__(self, name):
+        return getattr(self._store, name)
+
+    async def write(self, *writes):
+        if self._what not in [write.statement for write in writes]:
+            return await self._store.write(*writes)
+        self._what = ""
+        if self._written:
+            await self._store.write(*writes)
+        raise OutcomeUnknown("the connection broke during COMMIT")
+
+
+class Shown(Sink):
+    """The same, whose numbers can be read."""
+
+    async def deliver(self, operation, items, key):
+        if operation == "read_stock":
+            return [Outcome(Result.DONE, facts={"held": self.calls[-1][1] if self.calls else 9})]
+        return await super().deliver(operation, items, key)
 
 
 class Reads:

@@ -64,7 +64,9 @@ async def test_units_stay_fallen_since_they_fell_however_often_their_number_is_r
 
     async def read(held: int) -> list[int]:
         now_ms = engine.clock.now_ms()
-        await engine.store.write(Write("held_seen", [{**at, "held": held, "rev": None, "now_ms": now_ms}]))
+        await engine.store.write(
+            Write("held_seen", [{**at, "held": held, "rev": None, "exact": True, "now_ms": now_ms}])
+        )
         return [row.since_ms for row in (await status(engine, now_ms)).unseen]
 
     await read(20)

@@ -87,6 +87,16 @@ def test_what_was_set_aside_before_the_first_reading_is_written_before_any_readi
     assert order.index("held_aside") < order.index("held_first") < order.index("held_seen")
 
 
+@pytest.mark.parametrize("compares", [True, False])
+def test_a_reading_says_what_was_known_when_it_was_asked_for_and_whether_it_counts_all_the_same(compares):
+    results = Results("shop", "read_stock", Routes([]), {}, START_MS, Capabilities(compare_and_set=compares))
+    outcome = Outcome(Result.DONE, facts={"held": 5, "reserved": 1})
+    results._done(Item("A\x1f70", ReadStock("A", "1", "70")), outcome, "7")
+    rows = {write.statement: write.rows for write in results.writes()}
+    for statement in ("held_seen", "held_aside"):
+        assert [(row["rev"], row["exact"]) for row in rows[statement]] == [(7, not compares)]
+
+
 @pytest.mark.parametrize(("mark", "locations"), [("m", ["2"]), ("", ["2"]), ("m", [])])
 def test_a_location_that_was_chosen_here_and_refused_is_left_out_next(mark, locations):
     row = ("put_order", ROUTE.name, "running", 1, START_MS, START_MS, 0, 0, 0)

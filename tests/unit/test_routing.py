@@ -466,7 +466,7 @@ def test_a_shop_that_insists_is_told_of_shipments_wherever_it_expects_them(route
 async def moves(stage):
     """The deliveries that have the shop follow: by order, the route that they belong to."""
     rows = await stage.store.read("deliveries_pending", system="shop")
-    keys = [key for operation, key, *_ in rows if operation == "move_order"]
+    keys = [key for _, operation, key, *_ in rows if operation == "move_order"]
     got = await stage.store.read("deliveries_get", system="shop", operation="move_order", keys=keys)
     return {row[0]: row[1] for row in got}
 
@@ -564,6 +564,7 @@ def test_nothing_moves_while_the_numbers_are_not_ours_or_not_known():
                     "key": stock_key("A", place),
                     "held": 8,
                     "rev": None,
+                    "exact": True,
                     "now_ms": now_ms,
                 }
                 await stage.store.write(Write("held_seen", [row]))

@@ -195,7 +195,13 @@ async def test_a_figure_from_before_an_order_was_sent_leaves_no_doubt(sent_ago_m
         await b.figure("A", 10)  # received at START_MS
         await b.order("market", "1", "A", 2)
         await b.put(
-            "held_seen", system="shop", key=stock_key("A", "shop-1"), held=10, rev=None, now_ms=START_MS
+            "held_seen",
+            system="shop",
+            key=stock_key("A", "shop-1"),
+            held=10,
+            rev=None,
+            exact=True,
+            now_ms=START_MS,
         )
         (target,) = (await b.deriver.compute(b.routes.of(Flow.INVENTORY, sink="shop")[0], ["A"])).targets
         assert (target.quantity, target.undecided) == (8, undecided)
@@ -329,6 +335,7 @@ async def test_a_channels_own_number_waits_until_its_order_has_a_place():
                 "key": stock_key("A", f"{channel}-1"),
                 "held": 9,
                 "rev": None,
+                "exact": True,
                 "now_ms": START_MS,
             }
             await b.put("held_seen", **look)

@@ -31,7 +31,14 @@ READ_MS = START_MS + 60_400
 
 async def missing(store: SqliteStore, units: int) -> None:
     """A reading finds so many units missing of ten; it was asked for at ``READ_MS`` and answered later."""
-    first = {"system": "shop", "key": KEY, "held": 10, "rev": None, "now_ms": START_MS - 600_000}
+    first = {
+        "system": "shop",
+        "key": KEY,
+        "held": 10,
+        "rev": None,
+        "exact": True,
+        "now_ms": START_MS - 600_000,
+    }
     await store.write(Write("held_seen", [first]))
     await read(store, 10 - units)
 

@@ -238,6 +238,7 @@ async def seed(engine: Engine) -> None:
                     "key": stock_key(sku, at),
                     "held": held,
                     "rev": None,
+                    "exact": True,
                     "now_ms": now - 5 * MINUTE,
                 }
                 for sku, held in (("TEE-RED-M", 20), ("MUG-01", 1))

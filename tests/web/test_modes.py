@@ -307,7 +307,7 @@ async def test_the_reads_of_a_large_channel_go_round(site):
     operations = site.engine.lanes["shop"].system.sink.operations
     operations["read_stock"] = Operation("read_stock", 1, reads_only=True)
     seen = [
-        {"system": "shop", "key": f"K{n:02}\x1fL1", "held": 1, "rev": None, "now_ms": NOW_MS}
+        {"system": "shop", "key": f"K{n:02}\x1fL1", "held": 1, "rev": None, "exact": True, "now_ms": NOW_MS}
         for n in range(20)
     ]
     await site.store.write(Write("held_seen", seen))
@@ -322,7 +322,7 @@ async def test_what_was_read_before_going_live_is_read_once_more(site):
     await site.switches.live(STOCK, by="Ada")
     since = site.clock.now_ms()
     keys = [f"{sku}\x1f{at}" for sku in ("MUG-01", "TEE-RED-M") for at in ("L1", "L2")]
-    seen = {"system": "shop", "held": 1, "rev": None}
+    seen = {"system": "shop", "held": 1, "rev": None, "exact": True}
     await site.store.write(
         Write(
             "held_seen",
@@ -349,7 +349,14 @@ async def test_a_large_channel_is_read_once_more_in_steps(site, monkeypatch):
     operations["read_stock"] = Operation("read_stock", 1, reads_only=True)
     await site.switches.shadow([STOCK], by="Ada")
     seen = [
-        {"system": "shop", "key": f"K{n:02}\x1fL1", "held": 1, "rev": None, "now_ms": NOW_MS - 1}
+        {
+            "system": "shop",
+            "key": f"K{n:02}\x1fL1",
+            "held": 1,
+            "rev": None,
+            "exact": True,
+            "now_ms": NOW_MS - 1,
+        }
         for n in range(20)
     ]
     await site.store.write(Write("held_seen", seen))

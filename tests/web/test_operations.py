@@ -240,7 +240,7 @@ async def test_a_request_for_a_second_person_lapses(engine, operations):
 
 async def test_unseen_units_are_released_by_name(engine, operations):
     at = {"system": "shop", "key": "TEE-RED-M\x1fL1", "now_ms": NOW_MS}
-    await engine.store.write(Write("held_seen", [{**at, "held": 17, "rev": None}]))
+    await engine.store.write(Write("held_seen", [{**at, "held": 17, "rev": None, "exact": True}]))
     done = await operations.release_unseen("shop", "TEE-RED-M", "L1", by="Otto")
     assert done.count == 3
     with pytest.raises(NotPossible):

@@ -111,7 +111,7 @@ async def test_every_kind_of_trouble_is_said_with_its_mend(engine, spoil, says, 
 async def test_parked_and_unseen_are_counted(engine):
     await park_message(engine)
     at = {"system": "shop", "key": "TEE-RED-M\x1fL1", "now_ms": NOW_MS - 61_000}
-    await engine.store.write(Write("held_seen", [{**at, "held": 17, "rev": None}]))
+    await engine.store.write(Write("held_seen", [{**at, "held": 17, "rev": None, "exact": True}]))
     seen = await look(engine)
     assert seen.parked == 1
     assert [(u.sku, u.location, u.units) for u in seen.unseen] == [("TEE-RED-M", "L1", 3)]

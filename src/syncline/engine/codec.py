@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -98,9 +99,10 @@ def put_fingerprint(order: Order, routed: str) -> str:
     return order_fingerprint(order) + (f":{routed}" if routed else "")
 
 
-def sent_fingerprint(put: PutOrder) -> str:
-    """The same of what was sent."""
-    return put_fingerprint(put.order, put.routed)
+def sent_fingerprints(payloads: Mapping[str, Payload]) -> dict[str, str]:
+    """The same of each order among what was sent: bound without, it counts as adopted, and its next revision is lost."""
+    puts = {key: put for key, put in payloads.items() if isinstance(put, PutOrder)}
+    return {key: put_fingerprint(put.order, put.routed) for key, put in puts.items()}
 
 
 def stock_fingerprint(level: StockLevel) -> str:

@@ -139,6 +139,7 @@ class Engine:
             learner=self.learner,
             lease=self._apply_lease,
             offer=self.offer,
+            offer_open=self._offer_open,
             adoption=self.adoption,
             ours_since=self.modes.ours_since,
             states=self.states,
@@ -362,6 +363,11 @@ class Engine:
             lane = self.lanes.get(row[0])
             if lane is not None:
                 lane.offer(row)
+
+    async def _offer_open(self) -> None:
+        """Tell the lanes of all that is open."""
+        for lane in self.lanes.values():
+            await lane.look_in_store()
 
     def _wake_lanes(self) -> None:
         for lane in self.lanes.values():

@@ -63,7 +63,9 @@ class DeliveryConformance(Opens):
     async def test_an_unwanted_delivery_is_made_only_if_the_binding_moved(self) -> None:
         async with self.store() as store:
             assert await touch(store, wanted=0, rev=0) == []  # nothing held, nothing known: revision 0
-            await put(store, "held_seen", system="shop", key=AT["key"], held=5, rev=None, now_ms=T0)
+            await put(
+                store, "held_seen", system="shop", key=AT["key"], held=5, rev=None, exact=True, now_ms=T0
+            )
             assert await touch(store, wanted=0, rev=1) == []
             assert await touch(store, wanted=False, rev=1) == []  # the engine says it either way
             assert await known(store) == ()
@@ -257,7 +259,8 @@ class DeliveryConformance(Opens):
             await touch(store, system="other", key="elsewhere")
             rows = await store.read("deliveries_pending", system="shop")
             assert sorted(rows) == [
-                ("set_stock", state, T0 + 10_000, T0 + 4_000, state) for state in sorted((*OPEN, "running"))
+                ("shop", "set_stock", state, state, 1, T0 + 10_000, T0 + 4_000)
+                for state in sorted((*OPEN, "running"))
             ]
             assert await store.read("deliveries_get", system="shop", operation="x", keys=list(STATES)) == []
 

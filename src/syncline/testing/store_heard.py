@@ -24,7 +24,7 @@ async def heard(store: Store, keys: tuple[str, ...] = (KEY,)) -> list[Row]:
 
 async def see(store: Store, number: int, key: str = KEY, system: str = "shop") -> None:
     """The channel's number is read."""
-    await put(store, "held_seen", system=system, key=key, held=number, rev=None, now_ms=T0)
+    await put(store, "held_seen", system=system, key=key, held=number, rev=None, exact=True, now_ms=T0)
 
 
 class HeardConformance(Opens):

@@ -70,6 +70,7 @@ class Applier:
         learner: DemandLearner,
         lease: Lease,
         offer: Callable[[Sequence[Row]], None],
+        offer_open: Callable[[], Awaitable[None]] | None = None,
         adoption: Adoption | None = None,
         ours_since: Callable[[str], int] = lambda _route: 0,
         states: States | None = None,
@@ -96,6 +97,8 @@ class Applier:
         self._learner = learner
         self._lease = lease
         self._offer = offer
+        self._offer_open = offer_open
+        self._untold = False  # a step failed: deliveries may be open that no lane was told of
         self._signal = asyncio.Event()
         self._offset = -1
         self._ahead: list[LoggedEvent] = []  # read from the log, and not applied yet
@@ -152,6 +155,7 @@ class Applier:
             except (Retryable, OutcomeUnknown) as error:  # a full disk, a database that restarts
                 log.warning("the store does not take it", action="store_refused", error=str(error))
                 self._offset = -1  # as after a restart: read again how far we are
+                self._untold = True
                 self._deriver.deferred()  # if only its answer was lost, it may have marked something for later
                 if self._contents is not None:
                     self._contents.marked()
@@ -165,6 +169,9 @@ class Applier:
 
         Whatever is appended or marked after this looked wakes the applier.
         """
+        if self._untold and self._offer_open is not None:
+            await self._offer_open()
+            self._untold = False
         if self._offset < 0:
             self._memory.forget()
             self._late.forget()

@@ -207,6 +207,7 @@ class Levels:
                     "key": key,
                     "held": told.number,
                     "rev": known.rev,
+                    "exact": True,
                     "now_ms": self._now_ms,
                 }
                 learned.append({**row, "ours_ms": ours_ms})
@@ -231,7 +232,7 @@ class Levels:
             )
             if known is not None and verdict is Verdict.FALL:
                 # If the number was written or read meanwhile, this changes nothing, and it is read again.
-                row = {"system": system, "key": key, "held": told.number}
+                row = {"system": system, "key": key, "held": told.number, "exact": True}
                 fallen.append({**row, "rev": known.rev, "now_ms": self._now_ms})
                 mark(system, told.sku, told.changed_at_ms)
         # Whatever was ordered before a number was told is in it, stamps of whole seconds or not. What is ordered in the

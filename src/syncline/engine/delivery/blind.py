@@ -7,15 +7,18 @@ heard of later, makes us read the number again.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from msgspec import structs
 
+from syncline.engine.delivery.patience import kept
 from syncline.model.capabilities import Capabilities, OwnOrders
+from syncline.model.change import Kind
 from syncline.model.delivery import Item, Outcome, Result
+from syncline.model.errors import SynclineError
 from syncline.model.payloads import ReadStock, SetStock
-from syncline.ports import Clock
+from syncline.ports import Clock, Store, System
 
 FAR_MS = 1 << 53  # until a write is known to have ended: everything that is heard of is in doubt
 SETTLES_MS = 10_000  # a request whose answer was lost may take effect for so long
@@ -152,6 +155,56 @@ class BlindWrites:
         self.exposure.add(window_s, units)
         told = f"written {window_s * 1000:.0f} ms after {payload.expected} was read there"
         return structs.replace(outcome, message=told)
+
+
+class ReadBack:
+    """Finds out what became of numbers that were written over nobody knows what, and of which no answer came."""
+
+    def __init__(self, system: System, store: Store, clock: Clock, blind: BlindWrites) -> None:
+        self._system = system
+        self._store = store
+        self._clock = clock
+        self._blind = blind
+        self._in_vain: dict[str, int] = {}  # writes in a row that were accepted and never took effect
+
+    async def outcomes(
+        self, items: Sequence[Item], key: str, age_ms: int, accepted: Collection[str]
+    ) -> list[Outcome]:
+        """What the vendor tells of each, as far as it can, then what the channel shows."""
+        if self._blind.pause_s(age_ms, told=False):
+            told = [await self._asked_for(item) for item in items]
+            landed = [
+                item for item, outcome in zip(items, told, strict=True) if outcome.result is Result.DONE
+            ]
+            if not landed:
+                return told
+            read = await self.outcomes(landed, key, self._blind.settles_ms, accepted)
+            shown = dict(zip((item.key for item in landed), read, strict=True))
+            return [shown.get(item.key, outcome) for item, outcome in zip(items, told, strict=True)]
+        readings = await self._blind.read(items, key)
+        of = {"system": self._system.name, "kind": Kind.STOCK.value, "keys": [item.key for item in items]}
+        rows = await kept(self._clock, lambda: self._store.read("bindings_get", **of))
+        held = {row[0]: row[4] for row in rows}
+        outcomes = []
+        for item, reading in zip(items, readings, strict=True):
+            expected = held.get(item.key, item.payload.expected)
+            outcome = self._blind.resolve(
+                item.payload, reading, expected, age_ms, self._in_vain.get(item.key, 0)
+            )
+            if outcome.result is Result.RETRY and item.key in accepted:
+                self._in_vain[item.key] = self._in_vain.get(item.key, 0) + 1
+            elif outcome.result in (Result.DONE, Result.REJECTED):
+                self._in_vain.pop(item.key, None)
+            outcomes.append(outcome)
+        return outcomes
+
+    async def _asked_for(self, item: Item) -> Outcome:
+        """What the vendor says of a write that it has taken: done, refused, or nothing yet."""
+        try:
+            found = await self._system.sink.look_up("set_stock", item)
+        except SynclineError as error:
+            return Outcome(Result.UNKNOWN, str(error))
+        return found or Outcome(Result.UNKNOWN, "not applied yet")
 
 
 def _reading_of(payload: SetStock) -> ReadStock:

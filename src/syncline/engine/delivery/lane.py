@@ -17,8 +17,8 @@ from typing import Any
 
 import structlog
 
-from syncline.engine.codec import decode_payloads, sent_fingerprint
-from syncline.engine.delivery.blind import BlindWrites
+from syncline.engine.codec import decode_payloads, sent_fingerprints
+from syncline.engine.delivery.blind import BlindWrites, ReadBack
 from syncline.engine.delivery.build import Builder, Due, Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
 from syncline.engine.delivery.patience import RETRY_S, kept
@@ -33,10 +33,9 @@ from syncline.engine.modes import Modes, Stop
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
 from syncline.engine.states import STATE_OPERATIONS
-from syncline.model.change import Kind
-from syncline.model.delivery import DeliveryState, Item, Operation, Outcome, Result
+from syncline.model.delivery import OPEN_STATES, DeliveryState, Item, Operation, Outcome, Result
 from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
-from syncline.model.payloads import Payload, PutOrder
+from syncline.model.payloads import Payload
 from syncline.ports import Clock, Row, Store, System, Write
 
 CALLS_MAX = 32  # calls of one lane in flight
@@ -100,8 +99,8 @@ class Lane:
         self._probes = 0
         self._stale_rounds: dict[str, int] = {}
         self._batch_max: dict[str, int] = {}
-        self._in_vain: dict[str, int] = {}  # writes in a row that were accepted and never took effect
         self.blind = BlindWrites(system.capabilities, clock, self._ask)
+        self._read_back = ReadBack(system, store, clock, self.blind)
         self.stops = Stops(modes)
         self._rehearsal = Rehearsal(system, clock, self.stops)
         self.calls = 0
@@ -141,18 +140,37 @@ class Lane:
         return found
 
     def offer(self, row: Row) -> None:
-        """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before)."""
-        _, operation, key, state, _, deliver_by_ms, not_before_ms = row
-        if (queue := self._queues.get(operation)) is None:
+        """A delivery was touched: (system, operation, key, state, generation, deliver_by, not_before).
+
+        Commits may be told of in another order than they were made in: the answer to one may have been lost at first.
+        So what was touched later stands, and the end of a call that is under way tells what came meanwhile.
+        """
+        _, operation, key, state, generation, _, not_before_ms = row
+        if (queue := self._queues.get(operation)) is None or state == DeliveryState.RUNNING:
+            return
+        if generation < max(queue.generation(key), self.stops.generation(operation, key)):
             return
         self.stops.forget(operation, key)
-        if state in (DeliveryState.AVAILABLE, DeliveryState.SCHEDULED, DeliveryState.RETRYABLE):
-            queue.put(key, deliver_by_ms, not_before_ms, may_ride=state != DeliveryState.RETRYABLE)
+        if state in OPEN_STATES:
+            self._put(row)
             urgent = self._operation(operation).urgent
             if not_before_ms < self._sleeps_until[urgent]:
                 self._signals[urgent].set()
         else:
             queue.discard(key)
+
+    def _put(self, row: Row) -> None:
+        _, operation, key, state, generation, *times = row
+        ride = state != DeliveryState.RETRYABLE
+        self._queues[operation].put(key, *times, may_ride=ride, generation=generation)
+
+    async def look_in_store(self) -> None:
+        """Queue what is open in the store: whoever touched it may have failed before this lane was told."""
+        for row in await self._open_rows() if self._loaded else ():
+            self.offer(row)
+
+    async def _open_rows(self) -> list[Row]:
+        return await self._store.read("deliveries_pending", system=self.system.name)
 
     def wake(self) -> None:
         """Look again at what is due."""
@@ -174,7 +192,11 @@ class Lane:
     def _queue_again(self, operation: str, key: str, entry: Aside) -> None:
         if key not in self._queues[operation]:  # else it was touched meanwhile
             self._queues[operation].put(
-                key, entry.deliver_by_ms, entry.not_before_ms, may_ride=entry.may_ride
+                key,
+                entry.deliver_by_ms,
+                entry.not_before_ms,
+                may_ride=entry.may_ride,
+                generation=entry.generation,
             )
         self._signals[self._operation(operation).urgent].set()
 
@@ -183,25 +205,19 @@ class Lane:
 
     async def load(self) -> None:
         """Refill the queues from the store and resolve what a former process left open."""
-        intents = await self._store.read("intents_unfinished", system=self.system.name)
+        intents = await self._open_intents()
         open_keys: dict[tuple[str, str], None] = {}
         for intent, operation, items, started_at_ms in intents:
             payloads = decode_payloads(operation, items)
             for key in payloads:
                 open_keys[operation, key] = None
                 self._busy[self._record_of(operation, key)] = started_at_ms
-            # As when it was built: an order that is bound without its revision counts as adopted, and the next is lost.
-            notes = {k: sent_fingerprint(x) for k, x in payloads.items() if isinstance(x, PutOrder)}
-            self._spawn(self._resolve_later(intent, operation, payloads, started_at_ms, notes))
-        rows = await self._store.read("deliveries_pending", system=self.system.name)
-        for operation, key, deliver_by_ms, not_before_ms, state in rows:
-            if operation in self._queues and (operation, key) not in open_keys:
-                self._queues[operation].put(
-                    key,
-                    deliver_by_ms,
-                    not_before_ms,
-                    may_ride=state != DeliveryState.RETRYABLE,
-                )
+            self._spawn(
+                self._resolve_later(intent, operation, payloads, started_at_ms, sent_fingerprints(payloads))
+            )
+        for row in await self._open_rows():
+            if row[1] in self._queues and row[1:3] not in open_keys:
+                self._put(row)
         self._loaded = True
 
     # --- the loops ----------------------------------------------------------------------------------
@@ -287,7 +303,7 @@ class Lane:
         self._busy[record] = self._clock.now_ms()
         return True
 
-    def _give_back(self, operation: str, keys: Sequence[str]) -> None:
+    def _give_back(self, operation: str, keys: Collection[str]) -> None:
         for key in keys:
             record = self._record_of(operation, key)
             self._busy.pop(record, None)
@@ -328,6 +344,7 @@ class Lane:
 
     async def _deliver(self, operation: str, keys: list[str]) -> None:
         free = list(keys)
+        intent = ""
         sending: Counter[str] = Counter()
         try:
             rows = await self._store.read(
@@ -379,6 +396,10 @@ class Lane:
                 free = list(payloads)
                 await self._call(intent, operation, payloads, known, {k: s.note for k, s in sends.items()})
                 free = []
+        except (Retryable, OutcomeUnknown):
+            held, free = free, []
+            self._spawn(self._go_on(intent, operation, held))
+            raise
         except Exception:
             self._spawn(self._offer_again(operation, keys))
             raise
@@ -388,11 +409,29 @@ class Lane:
             if free:
                 self._give_back(operation, free)
 
-    async def _offer_again(self, operation: str, keys: Sequence[str]) -> None:
-        """Queue what could not be worked on, for example because the store was away; not what may have been sent."""
+    async def _go_on(self, intent: str, operation: str, held: Collection[str]) -> None:
+        """Go on with records of a call in the midst of which the store failed, from what it has, as after a restart."""
+        await self._clock.sleep(RETRY_S)
+        for unfinished, _, items, started_at_ms in await kept(self._clock, self._open_intents):
+            if unfinished == intent:
+                payloads = {k: x for k, x in decode_payloads(operation, items).items() if k in held}
+                self._spawn(
+                    self._resolve_later(
+                        intent, operation, payloads, started_at_ms, sent_fingerprints(payloads)
+                    )
+                )
+                return
+        self._give_back(operation, held)
+        await self._offer_again(operation, held)
+
+    async def _open_intents(self) -> list[Row]:
+        return await self._store.read("intents_unfinished", system=self.system.name)
+
+    async def _offer_again(self, operation: str, keys: Collection[str]) -> None:
+        """Queue what could not be worked on; not what may have been sent."""
         await self._clock.sleep(RETRY_S)
         of = {"system": self.system.name, "operation": operation}
-        for row in await kept(self._clock, lambda: self._store.read("deliveries_get", **of, keys=keys)):
+        for row in await kept(self._clock, lambda: self._store.read("deliveries_get", **of, keys=list(keys))):
             key, _, state, generation, _, deliver_by_ms, not_before_ms, *_ = row
             self.offer((*of.values(), key, state, generation, deliver_by_ms, not_before_ms))
 
@@ -581,14 +620,11 @@ class Lane:
         decides. What sets a record whole needs none of that, unless its call may still be at work.
         """
         rules = self._operation(operation)
-        rows = await self._store.read(
-            "deliveries_get",
-            system=self.system.name,
-            operation=operation,
-            keys=list(payloads),
-        )
+        of = {"system": self.system.name, "operation": operation, "keys": list(payloads)}
+        rows = await kept(self._clock, lambda: self._store.read("deliveries_get", **of))
         # What changed since the call was built is not in it: its end must not count for that.
-        sent: dict[str, int] = dict(await self._store.read("attempts_of", intent=intent))
+        attempts = await kept(self._clock, lambda: self._store.read("attempts_of", intent=intent))
+        sent: dict[str, int] = dict(attempts)
         known = {row[0]: (*row[:3], sent.get(row[0], row[3]), *row[4:]) for row in rows}
         items = [Item(key, payload) for key, payload in payloads.items()]
         tries, silent_s = 0, 0.0
@@ -600,7 +636,7 @@ class Lane:
             tries += 1
             age_ms = self._clock.now_ms() - started_at_ms
             if blind:
-                outcomes = await self._read_back(items, intent, age_ms, accepted)
+                outcomes = await self._read_back.outcomes(items, intent, age_ms, accepted)
             elif rules.retry_same_key_ms > age_ms:
                 if self.stops.any(known):
                     continue  # sending it once more is sending: it waits for its routes
@@ -625,13 +661,19 @@ class Lane:
                 if outcome.result not in (Result.UNKNOWN, Result.THROTTLED, Result.NOT_SENT)
                 and (rules.sets or outcome.result is not Result.WAIT)
             ]
+            held = [item.key for item in items]
             items = [
                 item for item, outcome in zip(items, outcomes, strict=True) if (item, outcome) not in settled
             ]
-            if settled:
+            if not settled:
+                continue
+            try:
                 await self._finish(
                     intent, operation, settled, known, notes, close=not items, silent_s=silent_s
                 )
+            except OutcomeUnknown:
+                self._spawn(self._go_on(intent, operation, held))
+                raise
 
     async def _ask_again(
         self, operation: str, items: Sequence[Item], intent: str, known: dict[str, Row]
@@ -643,45 +685,6 @@ class Lane:
             return await self._ask(operation, items, intent)
         finally:
             self.stops.sending.subtract(sending)
-
-    async def _read_back(
-        self, items: Sequence[Item], key: str, age_ms: int, accepted: Collection[str]
-    ) -> list[Outcome]:
-        """What became of numbers that were written: what the vendor tells, then what the channel shows."""
-        if self.blind.pause_s(age_ms, told=False):
-            told = [await self._asked_for(item) for item in items]
-            landed = [
-                item for item, outcome in zip(items, told, strict=True) if outcome.result is Result.DONE
-            ]
-            if not landed:
-                return told
-            read = await self._read_back(landed, key, self.blind.settles_ms, accepted)
-            shown = dict(zip((item.key for item in landed), read, strict=True))
-            return [shown.get(item.key, outcome) for item, outcome in zip(items, told, strict=True)]
-        readings = await self.blind.read(items, key)
-        at = {"system": self.system.name, "kind": Kind.STOCK.value}
-        rows = await self._store.read("bindings_get", **at, keys=[item.key for item in items])
-        held = {row[0]: row[4] for row in rows}
-        outcomes = []
-        for item, reading in zip(items, readings, strict=True):
-            expected = held.get(item.key, item.payload.expected)
-            outcome = self.blind.resolve(
-                item.payload, reading, expected, age_ms, self._in_vain.get(item.key, 0)
-            )
-            if outcome.result is Result.RETRY and item.key in accepted:
-                self._in_vain[item.key] = self._in_vain.get(item.key, 0) + 1
-            elif outcome.result in (Result.DONE, Result.REJECTED):
-                self._in_vain.pop(item.key, None)
-            outcomes.append(outcome)
-        return outcomes
-
-    async def _asked_for(self, item: Item) -> Outcome:
-        """What the vendor says of a write that it has taken: done, refused, or nothing yet."""
-        try:
-            found = await self.system.sink.look_up("set_stock", item)
-        except SynclineError as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        return found or Outcome(Result.UNKNOWN, "not applied yet")
 
     async def _look_up(self, operation: str, item: Item, age_ms: int) -> Outcome:
         rules = self._operation(operation)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, KeysView
 
+Entry = tuple[int, int, bool]  # deliver by, not before, may ride
+
 
 class DueQueue:
     """Keys with a deadline and the earliest moment they may be sent.
@@ -18,10 +20,11 @@ class DueQueue:
     in none of them until it is woken.
     """
 
-    __slots__ = ("_asleep", "_entries", "_later", "_ready", "_riding")
+    __slots__ = ("_asleep", "_entries", "_generations", "_later", "_ready", "_riding")
 
     def __init__(self) -> None:
-        self._entries: dict[str, tuple[int, int, bool]] = {}
+        self._entries: dict[str, Entry] = {}
+        self._generations: dict[str, int] = {}
         self._ready: list[tuple[int, str]] = []
         self._later: list[tuple[int, str]] = []
         self._riding: list[tuple[int, str]] = []
@@ -37,12 +40,19 @@ class DueQueue:
         """All that wait, as they change."""
         return self._entries.keys()
 
-    def put(self, key: str, deliver_by_ms: int, not_before_ms: int, *, may_ride: bool) -> None:
+    def generation(self, key: str) -> int:
+        """How often what waits under a key had been touched when it was put here; 0 where nothing waits."""
+        return self._generations.get(key, 0)
+
+    def put(
+        self, key: str, deliver_by_ms: int, not_before_ms: int, *, may_ride: bool, generation: int = 0
+    ) -> None:
         """Add a key or replace its times.
 
         With ``may_ride`` the key may be taken along before ``not_before_ms`` when a call is made
         anyway; a retry that backs off may not.
         """
+        self._generations[key] = generation
         entry = (deliver_by_ms, not_before_ms, may_ride)
         if self._entries.get(key) == entry:
             return
@@ -50,7 +60,7 @@ class DueQueue:
         if key not in self._asleep:
             self._push(key, entry)
 
-    def _push(self, key: str, entry: tuple[int, int, bool]) -> None:
+    def _push(self, key: str, entry: Entry) -> None:
         deliver_by_ms, not_before_ms, may_ride = entry
         heapq.heappush(self._later, (not_before_ms, key))
         if may_ride:
@@ -61,6 +71,7 @@ class DueQueue:
     def discard(self, key: str) -> None:
         """Forget a key."""
         self._entries.pop(key, None)
+        self._generations.pop(key, None)
         self._asleep.discard(key)
 
     def wake(self, key: str) -> None:
@@ -91,7 +102,7 @@ class DueQueue:
             self._wait_again(key, deliver_by_ms)
         return None
 
-    def _awake(self, key: str) -> tuple[int, int, bool] | None:
+    def _awake(self, key: str) -> Entry | None:
         return None if key in self._asleep else self._entries.get(key)
 
     def _wait_again(self, key: str, deliver_by_ms: int) -> None:
@@ -122,7 +133,7 @@ class DueQueue:
                 if not take(key):
                     self._asleep.add(key)
                     continue
-                del self._entries[key]
+                del self._entries[key], self._generations[key]
                 taken.append(key)
         return taken
 

@@ -349,16 +349,17 @@ class Results:
                 self.stale = True
         elif self._operation == "read_stock":
             # What was heard of a number while it was read may be in the reading or not. Where every write carries
-            # its expectation, the next one finds out; else the number is read once more.
-            rev = int(note) if self._blind and note else None
+            # its expectation, the next one finds out; else, and where some of it may have been in the reading before,
+            # the number is read once more.
+            since = {"rev": int(note) if note else None, "exact": self._blind}
             if outcome.facts.get("reserved", 0) > 0:
                 before = outcome.facts["held"] + outcome.facts["reserved"]
                 self._add("held_first", system=self._system, key=key, held=before, now_ms=self._now_ms)
-            read = {"system": self._system, "key": key, "held": outcome.facts["held"], "rev": rev}
+            read = {"system": self._system, "key": key, "held": outcome.facts["held"], **since}
             # Where others write the number too, it need not be what we expect.
             ours_ms = self._ours_since(self._known[key][1]) if key in self._known else 0
             if "reserved" in outcome.facts:
-                told = {"aside": max(0, outcome.facts["reserved"]), "ours_ms": ours_ms, "rev": rev}
+                told = {"aside": max(0, outcome.facts["reserved"]), "ours_ms": ours_ms, **since}
                 self._add("held_aside", system=self._system, key=key, **told)
             if ours_ms:
                 self._add("held_learned", **read, ours_ms=ours_ms, now_ms=self._now_ms)

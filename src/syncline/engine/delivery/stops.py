@@ -46,6 +46,7 @@ class Aside:
     not_before_ms: int
     may_ride: bool
     since_ms: int
+    generation: int
     difference: Difference | None = None
 
 
@@ -74,14 +75,25 @@ class Stops:
 
     def put(self, operation: str, row: Row, difference: Difference | None = None) -> None:
         """Hold a delivery back."""
-        key, route, state, _, since_ms, deliver_by_ms, not_before_ms, *_ = row
+        key, route, state, generation, since_ms, deliver_by_ms, not_before_ms, *_ = row
         self.forget(operation, key)
         if difference is not None and self._told >= DIFFERENCES_MAX:
             difference = None
         self._told += difference is not None
         self._aside[operation, key] = Aside(
-            route, deliver_by_ms, not_before_ms, state != DeliveryState.RETRYABLE, since_ms, difference
+            route,
+            deliver_by_ms,
+            not_before_ms,
+            state != DeliveryState.RETRYABLE,
+            since_ms,
+            generation,
+            difference,
         )
+
+    def generation(self, operation: str, key: str) -> int:
+        """How often a delivery had been touched when it was held back; 0 if it is not."""
+        entry = self._aside.get((operation, key))
+        return 0 if entry is None else entry.generation
 
     def forget(self, operation: str, key: str) -> None:
         """A delivery was touched or has ended; whether it is held back is asked anew."""

@@ -276,13 +276,13 @@ RETURNING binding.key;
 -- name: held_seen
 -- key: system key
 WITH r AS (SELECT * FROM jsonb_to_recordset($1::jsonb)
-    AS r(system text, key text, held bigint, rev bigint, now_ms bigint)),
-known AS (SELECT b.system, b.key, b.rev FROM r
+    AS r(system text, key text, held bigint, rev bigint, exact boolean, now_ms bigint)),
+known AS (SELECT b.system, b.key, b.rev, b.doubt = 0 AND b.doubt_back = 0 AND b.credited = 0 AS sure FROM r
     JOIN binding AS b ON b.system = r.system AND b.kind = 'stock' AND b.key = r.key FOR UPDATE OF b)
 INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
 SELECT r.system, 'stock', r.key, r.held, 0, 1, r.now_ms, r.now_ms, r.now_ms
 FROM r LEFT JOIN known ON known.system = r.system AND known.key = r.key
-WHERE r.rev IS NULL OR known.rev IS NULL OR known.rev = r.rev
+WHERE r.rev IS NULL OR known.rev IS NULL OR known.rev = r.rev OR (NOT r.exact AND known.sure)
 ON CONFLICT (system, kind, key) DO UPDATE
 SET unseen = CASE WHEN binding.held IS NULL THEN 0
                   ELSE (SELECT greatest(u.units, least(u.units + CASE WHEN binding.aside > 0 THEN binding.credited ELSE 0 END, binding.aside)) FROM (SELECT
@@ -318,9 +318,10 @@ UPDATE binding SET
     unseen = CASE WHEN confirmed_at_ms < r.ours_ms THEN greatest(unseen - greatest(binding.aside - r.aside, 0), r.aside)
                   ELSE unseen END,
     aside = r.aside
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, aside bigint, ours_ms bigint, rev bigint)
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, aside bigint, ours_ms bigint, rev bigint,
+    exact boolean)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL
-    AND (r.rev IS NULL OR binding.rev = r.rev)
+    AND (r.rev IS NULL OR binding.rev = r.rev OR (NOT r.exact AND doubt = 0 AND doubt_back = 0 AND credited = 0))
 RETURNING binding.key;
 
 -- name: held_refuted
@@ -827,7 +828,7 @@ FROM (SELECT DISTINCT jsonb_array_elements_text(:keys::jsonb)) AS k(value),
      LATERAL (SELECT * FROM delivery WHERE system = :system AND operation = :operation AND key = k.value OFFSET 0) AS d;
 
 -- name: deliveries_pending
-SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery
+SELECT system, operation, key, state, generation, deliver_by_ms, not_before_ms FROM delivery
 WHERE system = :system AND state IN ('available', 'scheduled', 'retryable', 'running');
 
 -- name: deliveries_like
@@ -1243,10 +1244,11 @@ UPDATE binding SET
     unseen = greatest(unseen - CASE WHEN stale = 1 AND doubt = 0 AND doubt_back = 0
                                          AND r.held BETWEEN binding.held AND binding.held + unseen
                                     THEN r.held - binding.held ELSE 0 END, 0)
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, ours_ms bigint,
-    now_ms bigint)
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, held bigint, rev bigint, exact boolean,
+    ours_ms bigint, now_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND binding.held IS NOT NULL
-    AND confirmed_at_ms < r.ours_ms AND (r.rev IS NULL OR binding.rev = r.rev)
+    AND confirmed_at_ms < r.ours_ms
+    AND (r.rev IS NULL OR binding.rev = r.rev OR (NOT r.exact AND doubt = 0 AND doubt_back = 0 AND credited = 0))
 RETURNING binding.key;
 
 -- name: record_origins

@@ -211,7 +211,7 @@ RETURNING key;
 -- the channel itself says that it has set aside is believed to be missing. What a reading had to decide it may have
 -- decided wrongly, for orders that nobody told yet are in it too: so what moved before it and is heard of later is
 -- in doubt as with the first one. A reading with a revision counts only if nothing was heard of the number since it
--- was asked for.
+-- was asked for; one that need not be exact also if nothing is in doubt: then what was heard of adds up with the next one.
 -- name: held_seen
 INSERT INTO binding (system, kind, key, held, unseen, rev, confirmed_at_ms, first_read_ms, asked_ms)
 VALUES (:system, 'stock', :key, :held, 0, 1, :now_ms, :now_ms, :now_ms)
@@ -226,6 +226,7 @@ SET unseen = CASE WHEN binding.held IS NULL THEN 0
     first_read_ms = CASE WHEN binding.held IS NULL OR binding.doubt <> 0 OR binding.doubt_back <> 0 OR binding.credited <> 0
                          THEN excluded.first_read_ms ELSE binding.first_read_ms END
 WHERE :rev IS NULL OR binding.rev = :rev
+    OR (NOT :exact AND binding.doubt = 0 AND binding.doubt_back = 0 AND binding.credited = 0)
 RETURNING key, unseen;
 
 -- A reading that was just stored was asked for earlier than it was answered.
@@ -250,7 +251,8 @@ RETURNING key;
 UPDATE binding SET
     unseen = CASE WHEN confirmed_at_ms < :ours_ms THEN max(unseen - max(aside - :aside, 0), :aside) ELSE unseen END,
     aside = :aside
-WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND (:rev IS NULL OR rev = :rev)
+WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
+    AND (:rev IS NULL OR rev = :rev OR (NOT :exact AND doubt = 0 AND doubt_back = 0 AND credited = 0))
 RETURNING key;
 
 -- name: held_refuted
@@ -670,7 +672,7 @@ FROM delivery WHERE system = :system AND operation = :operation
     AND key IN (SELECT value FROM json_each(:keys));
 
 -- name: deliveries_pending
-SELECT operation, key, deliver_by_ms, not_before_ms, state FROM delivery INDEXED BY delivery_open
+SELECT system, operation, key, state, generation, deliver_by_ms, not_before_ms FROM delivery INDEXED BY delivery_open
 WHERE system = :system AND state <> 'completed' AND state <> 'superseded' AND state <> 'cancelled' AND state <> 'parked';
 
 -- name: deliveries_like
@@ -1018,7 +1020,7 @@ UPDATE binding SET
     unseen = max(unseen - CASE WHEN stale = 1 AND doubt = 0 AND doubt_back = 0 AND :held BETWEEN held AND held + unseen
                                THEN :held - held ELSE 0 END, 0)
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL AND confirmed_at_ms < :ours_ms
-    AND (:rev IS NULL OR rev = :rev)
+    AND (:rev IS NULL OR rev = :rev OR (NOT :exact AND doubt = 0 AND doubt_back = 0 AND credited = 0))
 RETURNING key;
 
 -- name: record_origins
