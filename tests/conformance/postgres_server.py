@@ -66,11 +66,12 @@ def _account() -> tuple[int, int] | None:
 class PostgresServer:
     """One running server. ``dsn`` names its database; use a schema for each test."""
 
-    def __init__(self) -> None:
+    def __init__(self, inside: Path | None = None) -> None:
+        """``inside``: a folder that everybody may enter, such as a file system of its own."""
         self._programs = find_programs()
         self._account = _account()
         # Not pytest's folder, which nobody but its owner may enter; and short, for the socket's sake.
-        self.folder = Path(tempfile.mkdtemp(prefix="syncline-pg-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="syncline-pg-", dir=inside))
         self._data = self.folder / "data"
         self.port = 0
         self._process: subprocess.Popen[str] | None = None
@@ -113,7 +114,7 @@ class PostgresServer:
             *arguments,
         ]
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(
             self._command(program, *arguments),
             cwd=self.folder,
@@ -124,6 +125,7 @@ class PostgresServer:
         )
         if done.returncode:
             raise NoServerError(f"{program} failed: {done.stderr.strip()[-500:]}")
+        return done.stdout
 
     def start(self) -> None:
         """Start the server and wait until it says that it is ready."""
@@ -198,11 +200,14 @@ class PostgresServer:
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def sql(self, *statements: str, database: str = "postgres") -> None:
-        """Run statements as the superuser."""
+    def sql(self, *statements: str, database: str = "postgres") -> list[tuple[str, ...]]:
+        """Run statements as the superuser; the rows of all of them, as text."""
+        said = ""
         for statement in statements:
-            self._run(
+            said += self._run(
                 "psql",
+                "-A",
+                "-t",
                 "-X",
                 "-q",
                 "-v",
@@ -218,6 +223,7 @@ class PostgresServer:
                 "-c",
                 statement,
             )
+        return [tuple(row.split("|")) for row in said.splitlines()]
 
     @property
     def dsn(self) -> str:

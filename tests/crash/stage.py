@@ -138,6 +138,9 @@ class Remains:
 class Stage:
     """The world, the zygote, and the life that it gives."""
 
+    store = StoreConfig("syncline.sqlite")
+    tables = "SELECT name FROM sqlite_schema"
+
     def __init__(self, folder: Path, seed: int, transport: Transport) -> None:
         self.folder = folder
         self.rng = Random(seed)
@@ -199,7 +202,7 @@ class Stage:
         self.url = f"http://127.0.0.1:{port}"
         secret = secrets.token_urlsafe(32)
         self.config = Config(
-            StoreConfig("syncline.sqlite"),
+            self.store,
             ServerConfig(port=port, public_url=self.url, secret=secret),
             (SystemConfig(SHOP, "shopify", shop), SystemConfig(ERP, "netsuite", erp)),
             self.world.routes(),
@@ -296,11 +299,36 @@ class Stage:
         return self.log_path.read_text(errors="replace")[-4_000:] if self.log_path.exists() else ""
 
     def remains(self) -> Remains:
-        """Look at a copy of the files, so that the next process has to recover by itself.
+        """Look at what is stored.
 
         Raises:
             AssertionError: something that was acknowledged is not in the log.
         """
+        with self.looking() as ask:
+            if ("intent",) not in ask(self.tables):
+                assert not self.acknowledged.events
+                return Remains(0, 0, 0, 0, 0)
+            logged = ask(
+                f'SELECT "offset", system, event_id FROM event WHERE "offset" > {self._read_to} ORDER BY "offset"'
+            )
+            for offset, system, event_id in logged:
+                self._read_to = int(offset)
+                self._logged.add((system, event_id))
+            forgotten = self.acknowledged.events - self._logged
+            assert not forgotten, f"acknowledged and forgotten: {sorted(forgotten)[:5]}"
+            unfinished = {key for (key,) in ask("SELECT id FROM intent WHERE finished_at_ms IS NULL")}
+            ((waiting,),) = ask(
+                "SELECT count(*) FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running')"
+            )
+            ((applied,),) = ask('SELECT coalesce(max("offset"), 0) FROM progress')
+            ((held,),) = ask("SELECT count(*) FROM binding WHERE held IS NOT NULL")
+        fresh = unfinished - self._unfinished
+        self._unfinished = unfinished
+        return Remains(len(unfinished), len(fresh), int(waiting), self._read_to - int(applied), int(held))
+
+    @contextlib.contextmanager
+    def looking(self) -> Iterator[Callable[[str], list[tuple[Any, ...]]]]:
+        """Asks a copy of the files, so that the next process has to recover by itself."""
         copy = self.folder / "copy"
         shutil.rmtree(copy, ignore_errors=True)
         copy.mkdir()
@@ -308,27 +336,7 @@ class Stage:
             with contextlib.suppress(FileNotFoundError):
                 shutil.copyfile(self.folder / name, copy / name)
         with contextlib.closing(apsw.Connection(str(copy / "syncline.sqlite"))) as database:
-            if not database.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'intent'").fetchone()[0]:
-                assert not self.acknowledged.events
-                return Remains(0, 0, 0, 0, 0)
-            for offset, system, event_id in database.execute(
-                'SELECT "offset", system, event_id FROM event WHERE "offset" > ?', (self._read_to,)
-            ):
-                self._read_to = offset
-                self._logged.add((system, event_id))
-            forgotten = self.acknowledged.events - self._logged
-            assert not forgotten, f"acknowledged and forgotten: {sorted(forgotten)[:5]}"
-            unfinished = {
-                key for (key,) in database.execute("SELECT id FROM intent WHERE finished_at_ms IS NULL")
-            }
-            (waiting,) = database.execute(
-                "SELECT count(*) FROM delivery WHERE state IN ('available', 'scheduled', 'retryable', 'running')"
-            ).fetchone()
-            (applied,) = database.execute('SELECT coalesce(max("offset"), 0) FROM progress').fetchone()
-            (held,) = database.execute("SELECT count(*) FROM binding WHERE held IS NOT NULL").fetchone()
-        fresh = unfinished - self._unfinished
-        self._unfinished = unfinished
-        return Remains(len(unfinished), len(fresh), waiting, self._read_to - applied, held)
+            yield lambda question: list(database.execute(question))
 
     @contextlib.contextmanager
     def aiming(self, trigger: Callable[[str], None]) -> Iterator[None]:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
+from tests.crash.disk import full_for_a_while, mounted
 from tests.crash.stage import Stage
 
 SEED = 20_261_122
@@ -73,57 +70,18 @@ async def test_a_second_signal_ends_at_once(tmp_path):
         await stage.agree(60)
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of its own that can be filled."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if os.geteuid() != 0 or not sys.platform.startswith("linux"):
-        pytest.skip("only root can mount a file system")
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "none", str(folder)],
-        check=False,
-        capture_output=True,
-    )
-    if mounted.returncode:
-        pytest.skip(f"no file system can be mounted here: {mounted.stderr.decode().strip()}")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def fill(path) -> None:
-    """Write until nothing more goes, to the last byte."""
-    handle = os.open(path, os.O_CREAT | os.O_WRONLY)
-    try:
-        for size in (1024 * 1024, 4096, 1):
-            with contextlib.suppress(OSError):
-                while True:
-                    os.write(handle, bytes(size))
-    finally:
-        os.close(handle)
-
-
 @pytest.mark.timeout(180)
-async def test_a_full_disk_refuses_and_resumes_by_itself(small_disk):
+async def test_a_full_disk_refuses_and_resumes_by_itself(tmp_path):
     """Even the log is on the full disk."""
-    async with Stage.open(small_disk, SEED) as stage:
-        await stage.introduce()
-        first = stage.pid
-        filler = small_disk / "filler"
-        async with stage.trading(GAP_S):
-            await asyncio.sleep(1.0)
-            fill(filler)
-            refused = 0
-            for _ in range(200):
-                refused = stage.acknowledged.statuses[503]
-                if refused >= 3:
-                    break
-                await asyncio.sleep(0.1)
-            assert refused >= 3, "nothing is acknowledged that is not on disk"
-            assert shutil.disk_usage(small_disk).free == 0
-            filler.unlink()
-        await stage.agree(90)
-        assert stage.pid == first
-        stage.strike(signal.SIGTERM)
-        assert await stage.ended(DRAIN_S_MAX) == 0, stage.tail()
-        stage.remains()
+    with mounted(tmp_path / "disk", DISK_MB) as small_disk:
+        async with Stage.open(small_disk, SEED) as stage:
+            await stage.introduce()
+            first = stage.pid
+            async with stage.trading(GAP_S):
+                await asyncio.sleep(1.0)
+                await full_for_a_while(stage, small_disk)
+            await stage.agree(90)
+            assert stage.pid == first
+            stage.strike(signal.SIGTERM)
+            assert await stage.ended(DRAIN_S_MAX) == 0, stage.tail()
+            stage.remains()
