@@ -1982,6 +1982,7 @@ CAUGHT_BY = {
         "an_order_explains_unseen_units_first",
     ],
     "shifts without a new revision": [
+        "an_overtaken_reading_that_need_not_be_exact_counts_where_nothing_is_in_doubt",
         "a_first_reading_that_may_contain_a_return_heard_later_is_not_believed",
         "a_number_that_others_write_is_learned_and_nothing_fell",
         "a_refuted_number_is_unknown_until_it_is_read_again",
