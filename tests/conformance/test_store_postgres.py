@@ -374,6 +374,37 @@ async def test_a_statement_that_takes_too_long_is_given_up_as_not_done(postgres,
     await store.close()
 
 
+@pytest.mark.parametrize("midst", [False, True], ids=["between statements", "in the midst of one"])
+@pytest.mark.parametrize("ours", [True, False])
+async def test_locks_of_a_process_that_stands_still_are_taken_from_it(
+    postgres, schema, monkeypatch, ours, midst
+):
+    """A frozen machine answers nothing, and never lets go; in the midst of a statement not even the server's limit counts."""
+    real = postgres_store.session
+    monkeypatch.setattr(postgres_store, "session", lambda name: {**real(name), "lock_timeout": "300"})
+    monkeypatch.setattr(postgres_store, "STALLED_S", 0.1)
+    settings = {"search_path": schema, **({"application_name": "syncline"} if ours else {})}
+    store = await PostgresStore.open(postgres.dsn, now_ms=T0, schema=schema)
+    frozen = await asyncpg.connect(postgres.dsn, server_settings=settings)
+    try:
+        await store.append([event("first")], received_at_ms=T0)
+        await frozen.execute("BEGIN")
+        await frozen.execute('UPDATE event_head SET "offset" = 7')
+        if midst:
+            await frozen.prepare("SELECT 1")  # asked for, and not yet run: the server waits for the rest
+        appending = store.append([event("next")], received_at_ms=T0)
+        if ours:
+            assert await appending == [2]
+            assert store.retries == 1
+        else:
+            with pytest.raises(Retryable, match="lock timeout"):
+                await appending
+            await frozen.execute("ROLLBACK")
+    finally:
+        frozen.terminate()
+        await store.close()
+
+
 async def test_a_caller_that_gives_up_does_not_undo_its_transaction(store):
     for work in (store.append([event("a")], received_at_ms=T0), store.write(mark("A"))):
         task = asyncio.ensure_future(work)
@@ -526,7 +557,7 @@ async def test_every_connection_waits_for_the_disk_and_for_nothing_else(postgres
             "SELECT current_setting('synchronous_commit'), current_setting('statement_timeout'),"
             " current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout')",
         )
-        assert rows == [("on", "30s", "10s", "30s")]
+        assert rows == [("on", "30s", "10s", "5s")]
         await second.close()
     finally:
         postgres.sql("ALTER DATABASE syncline RESET synchronous_commit")

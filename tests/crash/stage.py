@@ -23,6 +23,7 @@ from urllib.parse import urlsplit
 import apsw
 
 from syncline.connectors.shopify.simulator.app import HttpApp
+from syncline.engine.leases import TTL_MS
 from syncline.engine.reconcile.differences import Settings
 from syncline.freshness.risk import EPSILON
 from syncline.freshness.velocity import Thresholds
@@ -140,6 +141,7 @@ class Stage:
 
     store = StoreConfig("syncline.sqlite")
     tables = "SELECT name FROM sqlite_schema"
+    lease_ttl_ms = TTL_MS
 
     def __init__(self, folder: Path, seed: int, transport: Transport) -> None:
         self.folder = folder
@@ -170,6 +172,7 @@ class Stage:
         self._read_to = 0
         self._unfinished: set[str] = set()
         self._zygote: asyncio.subprocess.Process | None = None
+        self._secret = ""
 
     # --- opening and closing ----------------------------------------------------------------------
 
@@ -198,12 +201,10 @@ class Stage:
         values = {name: getattr(shop, name) for name in shop.__struct_fields__}
         shop = type(shop)(**{**values, "order_overlap_s": 5, "orders_since": self.since})
         erp = replace(erp, poll_overlap_s=20)
-        port = free_port()
-        self.url = f"http://127.0.0.1:{port}"
-        secret = secrets.token_urlsafe(32)
+        self._secret = secrets.token_urlsafe(32)
         self.config = Config(
             self.store,
-            ServerConfig(port=port, public_url=self.url, secret=secret),
+            ServerConfig(secret=self._secret),
             (SystemConfig(SHOP, "shopify", shop), SystemConfig(ERP, "netsuite", erp)),
             self.world.routes(),
             self.folder,
@@ -212,21 +213,32 @@ class Stage:
             Thresholds(),
             reconcile=Settings(every_ms=0),  # a proof would mend what a crash had lost, and hide it
         )
-        access = Access(None, self.clock, None, secret=secret.encode(), token_bytes=secrets.token_bytes)
-        self.world.erp.configure_push(access.hook_url(self.url, ERP), [PUSH_SECRET])
-        pickled = self.folder / "config.pickle"
-        pickled.write_bytes(pickle.dumps(self.config))
+        self.settle()
         self._zygote = await asyncio.create_subprocess_exec(
             sys.executable,
             str(Path(__file__).with_name("zygote.py")),
-            str(pickled),
+            str(self._pickled),
             str(self.log_path),
+            str(self.lease_ttl_ms),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         )
         # Importing is no part of a start, and takes as long as the machine is busy.
         assert await asyncio.wait_for(self._zygote.stdout.readline(), IMPORTED_S_MAX) == b"0\n"
+
+    def settle(self) -> None:
+        """Have what is started next listen on a port that was free, as on a machine of its own."""
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        server = ServerConfig(port=port, public_url=self.url, secret=self._secret)
+        self._pickled.write_bytes(pickle.dumps(replace(self.config, server=server)))
+        access = Access(None, self.clock, None, secret=self._secret.encode(), token_bytes=secrets.token_bytes)
+        self.world.erp.configure_push(access.hook_url(self.url, ERP), [PUSH_SECRET])
+
+    @property
+    def _pickled(self) -> Path:
+        return self.folder / "config.pickle"
 
     @property
     def log_path(self) -> Path:
@@ -259,6 +271,10 @@ class Stage:
         status = await self._tell(f"wait {self.pid}", limit_s)
         self.pid = 0
         return status
+
+    async def gone(self) -> bool:
+        """Whether the process has ended by itself."""
+        return await self._tell(f"look {self.pid}", 10) == 1
 
     async def answers(self) -> float:
         """Seconds until the process accepts connections."""

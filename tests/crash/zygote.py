@@ -1,8 +1,9 @@
 """A process that has imported everything and forks a Syncline whenever it is told to.
 
-Started as ``python zygote.py CONFIG.pickle LOG``. Reads ``start SETTING`` (of ``SYNCLINE_FAILPOINT``;
+Started as ``python zygote.py CONFIG.pickle LOG TTL``, the last being the milliseconds of a lease; the configuration is read at each
+start. Reads ``start SETTING`` (of ``SYNCLINE_FAILPOINT``;
 ``-`` for none) and answers with the process id; says ``0`` once it has imported everything; reads ``wait PID`` and answers with the exit status,
-negative for a signal. When its input ends, it kills the children that are left and ends.
+negative for a signal, or ``look PID``: 1 if it has ended, else 0. When its input ends, it kills the children that are left and ends.
 """
 
 from __future__ import annotations
@@ -19,19 +20,23 @@ import uvloop
 from syncline.connectors.netsuite import manifest as netsuite
 from syncline.connectors.shopify import manifest as shopify
 from syncline.engine.delivery import lane
+from syncline.engine.engine import Engine
 from syncline.model.copying import replace
 from syncline.model.errors import SynclineError
 from syncline.runtime.config import Config
 from syncline.runtime.logs import configure
 from syncline.runtime.registry import connectors
+from syncline.stores.postgres import server
 from syncline.web.serve import serve
 
 LOOK_UP_WINDOW_MS = 1_000  # these simulators' searches do not lag, and a test has no minute to wait
 BACKOFF_MAX_S = 2.0
 
 
-def hurry() -> None:
+def hurry(*, lease_ttl_ms: int) -> None:
     """Shorten what waits for a vendor's consistency or for better times; change nothing else."""
+    Engine.__init__.__kwdefaults__["lease_ttl_ms"] = lease_ttl_ms
+    server.IDLE_IN_TRANSACTION_MS = min(server.IDLE_IN_TRANSACTION_MS, lease_ttl_ms // 3)
     lane.BACKOFF_MAX_S = BACKOFF_MAX_S
     for operations in (netsuite.OPERATIONS, shopify.OPERATIONS):
         for name, operation in operations.items():
@@ -60,9 +65,8 @@ def live(config: Config, setting: str, log: Path) -> None:
 
 
 def main() -> None:
-    config: Config = pickle.loads(Path(sys.argv[1]).read_bytes())
     log = Path(sys.argv[2])
-    hurry()
+    hurry(lease_ttl_ms=int(sys.argv[3]))
     connectors()
     alive: set[int] = set()
     answers = os.fdopen(os.dup(1), "w")
@@ -71,11 +75,17 @@ def main() -> None:
     for line in sys.stdin:
         command, argument = line.split()
         if command == "start":
+            config: Config = pickle.loads(Path(sys.argv[1]).read_bytes())
             pid = os.fork()
             if not pid:
                 live(config, "" if argument == "-" else argument, log)
             alive.add(pid)
             answer = pid
+        elif command == "look":
+            ended, _ = os.waitpid(int(argument), os.WNOHANG)
+            if ended:
+                alive.discard(ended)
+            answer = int(bool(ended))
         else:
             _, status = os.waitpid(int(argument), 0)
             alive.discard(int(argument))

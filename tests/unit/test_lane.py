@@ -18,14 +18,14 @@ from syncline.engine.codec import encode, order_fingerprint
 from syncline.engine.delivery.build import Send
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.ids import Ids
-from syncline.engine.leases import Lease
+from syncline.engine.leases import RENEWALS, TTL_MS, Lease
 from syncline.engine.modes import Stop
 from syncline.engine.rewind import Mark, Rewind
 from syncline.engine.routes import SEP, Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
 from syncline.model.change import Event, Flow, Via
 from syncline.model.delivery import Operation, Outcome, Result
-from syncline.model.errors import OutcomeUnknown, Retryable
+from syncline.model.errors import Fenced, OutcomeUnknown, Retryable
 from syncline.model.payloads import PutOrder, ReadOrder, SetStock
 from syncline.ports import Write
 from syncline.stores.sqlite import SqliteStore
@@ -70,9 +70,8 @@ class Governor:
         return None
 
 
-@asynccontextmanager
-async def at_work(clock, store, sink, builder, *, route=ROUTE, name="shop", rewind=None, **capabilities):
-    """A lane with nothing around it; it is ended behind the block."""
+def lane_of(clock, store, sink, builder, *, route=ROUTE, name="shop", rewind=None, **capabilities):
+    """A lane with nothing around it."""
     routes = Routes([route])
     system = SimpleNamespace(
         name=name, sink=sink, governor=Governor(), capabilities=Capabilities(**capabilities)
@@ -91,6 +90,13 @@ async def at_work(clock, store, sink, builder, *, route=ROUTE, name="shop", rewi
         offer=lambda rows: [lane.offer(row) for row in rows],
         rewind=rewind or Rewind(store, clock, routes),
     )
+    return lane
+
+
+@asynccontextmanager
+async def at_work(clock, store, sink, builder, **more):
+    """The same at work; it is ended behind the block."""
+    lane = lane_of(clock, store, sink, builder, **more)
     running = asyncio.get_running_loop().create_task(lane.run())
     yield lane
     running.cancel()
@@ -325,6 +331,43 @@ def test_a_call_in_the_midst_of_which_the_store_failed_goes_on(what, written, he
 
     # The call that was made is the one that is asked for again, under its key.
     assert len(play(story)) == 1
+
+
+@pytest.mark.parametrize("lost", ["intent_put", "intent_finish"])
+def test_a_lane_that_another_worker_took_over_sends_nothing_more_and_ends(lost):
+    """It stood still after it had written what it was about to do, or while it waited for the answer."""
+
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+
+        async def take_over() -> None:
+            await lane._lease.drop()
+            await Lease(store, clock, "lane:shop", "another").take()
+            lane._lease._ends_ms = clock.now_ms()  # as its clock says when it goes on
+
+        class Frozen(Refuses):
+            async def write(self, *writes):
+                rows = await self._store.write(*writes)
+                if lost in [write.statement for write in writes]:
+                    await take_over()
+                return rows
+
+        async def meanwhile() -> None:
+            if lost == "intent_finish":
+                await take_over()
+
+        sink = Sink(meanwhile)
+        sink.calls += [("", 0)] if lost == "intent_put" else []  # no answer is lost
+        await store.write(touch(START_MS))
+        lane = lane_of(clock, Frozen(store, "", times=0), sink, Builder(), compare_and_set=True)
+        running = asyncio.get_running_loop().create_task(lane.run())
+        await clock.sleep(TTL_MS / RENEWALS / 2000)  # before it would renew
+        (error,) = running.exception().exceptions
+        assert isinstance(error, Fenced)
+        await lane.stop()
+        return [key for key, _ in sink.calls if key]
+
+    assert len(play(story)) == (1 if lost == "intent_finish" else 0)
 
 
 class Fails:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import pytest
+from tests.unit.support import play
 
 from syncline.engine.leases import RENEWALS, TTL_MS, Lease
 from syncline.model.errors import Fenced, OutcomeUnknown, Retryable, StoreBroken
@@ -21,10 +23,12 @@ class Clock:
     def now_ms(self):
         return self.at_ms
 
-    async def sleep(self, seconds):
+    def after(self, seconds, call):
         self.at_ms += round(seconds * 1000)
         if self.at_ms >= self.until_ms:
             raise asyncio.CancelledError
+        call()
+        return SimpleNamespace(cancel=lambda: None)
 
 
 class Away:
@@ -99,3 +103,42 @@ async def test_letting_go_of_a_lease_needs_no_store():
         (2,)
     ]
     await store.close()
+
+
+async def test_what_cannot_be_taken_back_is_done_only_while_the_lease_runs():
+    """A process that stood still believes to have what another has taken meanwhile."""
+    clock = Clock(until_s=2_000)
+    store = SqliteStore.open(":memory:", now_ms=T0)
+    away = Away(store, clock, 1_000, 1_000, None)
+    lease = Lease(away, clock, "apply", "me")
+    await lease.take()
+    clock.at_ms += TTL_MS - 1
+    await lease.sure()
+    assert away.asked == [T0], "nothing is asked as long as it runs"
+    clock.at_ms += 1
+    await lease.sure()
+    await lease.sure()
+    assert away.asked == [T0, T0 + TTL_MS], "it was renewed, since nobody had taken it"
+    clock.at_ms += TTL_MS
+    await Lease(store, clock, "apply", "another").take()
+    with pytest.raises(Fenced):
+        await lease.sure()
+    await store.close()
+
+
+def test_whoever_is_refused_a_write_looks_at_once_whether_the_lease_is_lost():
+    async def story(clock):
+        store = SqliteStore.open(":memory:", now_ms=clock.now_ms())
+        lease = Lease(store, clock, "apply", "me")
+        await lease.take()
+        keeping = asyncio.get_running_loop().create_task(lease.keep())
+        await clock.sleep(1)
+        await lease.drop()
+        await Lease(store, clock, "apply", "another").take()
+        await clock.sleep(1)
+        assert not keeping.done()
+        lease.look()
+        await clock.sleep(0.001)
+        assert isinstance(keeping.exception(), Fenced)
+
+    play(story)

@@ -11,7 +11,7 @@ from syncline.engine.delivery.build import Found, Refuse, Send, Skip, Wait
 from syncline.engine.delivery.looking import Looking
 from syncline.engine.rewind import MARGIN_MS, Mark, Rewind
 from syncline.model.copying import replace
-from syncline.model.delivery import Operation, Outcome, Result
+from syncline.model.delivery import Item, Operation, Outcome, Result
 from syncline.model.errors import Throttled
 from syncline.model.payloads import MoveOrder, PutOrder, SetStock
 
@@ -139,3 +139,33 @@ def test_what_cannot_be_told_is_for_a_person_and_sent_when_one_released_it(opera
     assert isinstance(refused, Refuse) and refused.reason == "restored"
     released = looked(Sink(*answers), operation=operation, known=row(generation=2))
     assert released == Send(NEW, "note")
+
+
+REFUSED = Outcome(Result.REJECTED, "You can not delete this line: it has been fulfilled.")
+
+
+@pytest.mark.parametrize(
+    ("operation", "payload", "attempts", "answers", "result"),
+    [
+        ("put_order", NEW, 1, [DONE], Result.DONE),
+        ("put_order", NEW, 1, [None], Result.REJECTED),
+        ("put_order", NEW, 1, [Throttled("slowly")], Result.REJECTED),
+        ("put_order", NEW, 0, [], Result.REJECTED),  # nothing was sent before
+        ("put_order", KNOWN, 1, [], Result.REJECTED),  # a revision of what is there
+        ("post", NEW, 1, [], Result.REJECTED),  # there is no way to ask
+    ],
+)
+def test_what_is_refused_because_an_earlier_attempt_was_late_is_done(
+    operation, payload, attempts, answers, result
+):
+    async def story(clock):
+        sink = Sink(*answers)
+        looking = Looking(SimpleNamespace(name="erp", sink=sink), clock, Rewind(None, clock, None))
+        known = {"k": (*row()[:7], attempts, "")}
+        ((_, outcome),) = await looking.refused(operation, [(Item("k", payload), REFUSED)], known)
+        assert len(sink.asked) == len(answers)
+        return outcome
+
+    outcome = play(story)
+    assert outcome.result is result
+    assert outcome is REFUSED or outcome.facts == DONE.facts

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import structlog
 
 from syncline.model.errors import Busy, OutcomeUnknown, Retryable, StoreBroken
@@ -24,6 +26,8 @@ class Lease:
         self._owner = owner
         self._ttl_ms = ttl_ms
         self._fence = 0
+        self._ends_ms = 0  # by our clock, which may have stood still since it was looked at
+        self._early = asyncio.Event()
 
     @property
     def guard(self) -> Write:
@@ -42,10 +46,12 @@ class Lease:
         Raises:
             Busy: somebody else is, and has renewed in time.
         """
+        asked_ms = self._clock.now_ms()
         rows = (await self._store.write(Write("lease_take", [self._timed()])))[0]
         if not rows:
             raise Busy(f"{self._name} is driven by another worker")
         self._fence = rows[0][0]
+        self._ends_ms = asked_ms + self._ttl_ms
 
     async def keep(self) -> None:
         """Stay the owner until cancelled, however long the store takes nothing.
@@ -58,7 +64,12 @@ class Lease:
         """
         wait_s = self._ttl_ms / RENEWALS / 1000
         while True:
-            await self._clock.sleep(wait_s)
+            timer = self._clock.after(wait_s, self._early.set)
+            try:
+                await self._early.wait()
+            finally:
+                timer.cancel()
+            self._early.clear()
             wait_s = self._ttl_ms / RENEWALS / 1000
             try:
                 await self.renew()
@@ -72,7 +83,25 @@ class Lease:
         Raises:
             Fenced: the lease was lost.
         """
+        asked_ms = self._clock.now_ms()
         await self._store.write(Write("lease_renew", [self._timed()], guard=True))
+        self._ends_ms = asked_ms + self._ttl_ms
+
+    def look(self) -> None:
+        """Renew now: a write of ours was refused, as somebody else's would be."""
+        self._early.set()
+
+    async def sure(self) -> None:
+        """Make sure that it is ours, before something that no write of ours can take back.
+
+        It is until it ends. Only a process that stood still finds that it has ended: then it is renewed first.
+
+        Raises:
+            Fenced: the lease was lost.
+            Retryable, OutcomeUnknown: the store cannot say.
+        """
+        if self._clock.now_ms() >= self._ends_ms:
+            await self.renew()
 
     async def drop(self) -> None:
         """Let the next worker take over at once; where the store does not take that, once the lease has run out."""

@@ -34,7 +34,7 @@ from syncline.engine.rewind import Rewind
 from syncline.engine.routes import Routes, split_key
 from syncline.engine.states import STATE_OPERATIONS
 from syncline.model.delivery import OPEN_STATES, DeliveryState, Item, Operation, Outcome, Result
-from syncline.model.errors import AuthExpired, OutcomeUnknown, Retryable, SynclineError, Throttled
+from syncline.model.errors import AuthExpired, Fenced, OutcomeUnknown, Retryable, SynclineError, Throttled
 from syncline.model.payloads import Payload
 from syncline.ports import Clock, Row, Store, System, Write
 
@@ -335,7 +335,9 @@ class Lane:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
-        if isinstance(error, Retryable | OutcomeUnknown):  # a full disk, a database that restarts
+        if isinstance(error, Fenced):
+            self._lease.look()  # another worker has it: this one ends
+        elif isinstance(error, Retryable | OutcomeUnknown):  # a full disk, a database that restarts
             log.warning("the store does not take it", action="store_refused", error=str(error))
         elif isinstance(error, Exception):
             log.error("call failed", action="call_failed", system=self.system.name, exc_info=error)
@@ -469,6 +471,7 @@ class Lane:
             outcomes = await self._ask(operation, items, intent)
             answered = list(zip(items, outcomes, strict=True))
         failpoint("lane.after_call")
+        answered = await self._looking.refused(operation, answered, known)
         left = {item.key: item.payload for item, outcome in answered if outcome.result in UNDECIDED}
         if left and not self._operation(operation).reads_only:
             settled = [(item, outcome) for item, outcome in answered if item.key not in left]
@@ -481,6 +484,8 @@ class Lane:
         await self._finish(intent, operation, answered, known, notes, close=True, asked_ms=asked_ms)
 
     async def _ask(self, operation: str, items: Sequence[Item], key: str) -> list[Outcome]:
+        if not self._operation(operation).reads_only:
+            await kept(self._clock, self._lease.sure)
         try:
             outcomes = await self.system.sink.deliver(operation, items, key)
         except AuthExpired as error:
@@ -646,7 +651,7 @@ class Lane:
                     silent_s = (self._clock.now_ms() - self.failing_since_ms) / 1000
                 outcomes = [Outcome(Result.RETRY, "its outcome is not known: set again")] * len(items)
             elif rules.look_up:
-                outcomes = [await self._look_up(operation, item, age_ms) for item in items]
+                outcomes = [await self._looking.later(operation, item, age_ms) for item in items]
             else:
                 outcomes = [
                     Outcome(
@@ -685,15 +690,3 @@ class Lane:
             return await self._ask(operation, items, intent)
         finally:
             self.stops.sending.subtract(sending)
-
-    async def _look_up(self, operation: str, item: Item, age_ms: int) -> Outcome:
-        rules = self._operation(operation)
-        try:
-            found = await self.system.sink.look_up(operation, item)
-        except SynclineError as error:
-            return Outcome(Result.UNKNOWN, str(error))
-        if found is not None:
-            return found
-        if age_ms < rules.look_up_window_ms:
-            return Outcome(Result.UNKNOWN, "not there yet")
-        return Outcome(Result.RETRY, "looked up: it never took effect", 0.0)

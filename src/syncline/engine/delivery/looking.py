@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import structlog
 
@@ -47,6 +47,37 @@ class Looking:
             else:
                 looked[key] = what
         return looked
+
+    async def later(self, operation: str, item: Item, age_ms: int) -> Outcome:
+        """What became of a call of this age whose answer was lost, as far as the vendor tells."""
+        try:
+            found = await self._system.sink.look_up(operation, item)
+        except SynclineError as error:
+            return Outcome(Result.UNKNOWN, str(error))
+        if found is not None:
+            return found
+        if age_ms < self._system.sink.operations[operation].look_up_window_ms:
+            return Outcome(Result.UNKNOWN, "not there yet")
+        return Outcome(Result.RETRY, "looked up: it never took effect", 0.0)
+
+    async def refused(
+        self, operation: str, answered: Sequence[tuple[Item, Outcome]], known: Mapping[str, Row]
+    ) -> list[tuple[Item, Outcome]]:
+        """The same outcomes; what was refused because an attempt before this one has taken effect after all is done.
+
+        That one was looked for in vain: it was late, by a vendor or by a process of ours that stood still.
+        """
+        if not self._system.sink.operations[operation].look_up:
+            return list(answered)
+        told = []
+        for item, outcome in answered:
+            again = item.key in known and known[item.key][7] > 0
+            if outcome.result is Result.REJECTED and again and not getattr(item.payload, "external_id", ""):
+                found = await self.later(operation, item, 0)
+                told.append((item, found if found.result is Result.DONE else outcome))
+            else:
+                told.append((item, outcome))
+        return told
 
     async def _look(self, operation: str, key: str, send: Send, *, released: bool) -> Built:
         rules = self._system.sink.operations[operation]

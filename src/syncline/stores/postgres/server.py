@@ -16,7 +16,7 @@ VERSION_MIN = 130_000  # older ones are not maintained any more
 CONNECT_TIMEOUT_S = 10.0
 STATEMENT_TIMEOUT_MS = 30_000
 LOCK_TIMEOUT_MS = 10_000
-IDLE_IN_TRANSACTION_MS = 30_000
+IDLE_IN_TRANSACTION_MS = 5_000  # whoever stands still holds up whoever takes over
 COMMAND_TIMEOUT_S = 45.0  # ours, for a server that is silent; longer than the server's own
 MIGRATION_LOCK_TIMEOUT_MS = 120_000
 

@@ -54,8 +54,15 @@ TRIES_MAX = 10  # of a transaction that the server undid, or whose connection br
 CONNECT_TRIES_MAX = 12
 RESOLVE_TRIES_MAX = 2_400  # ten minutes: a fail-over by hand, or a server that recovers from a crash
 WAIT_S = 0.25
+STALLED_S = 5.0  # a transaction that waits for its client for so long has none that is at work
 INT64_MAX = 2**63 - 1
 
+_END_STALLED = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE usename = current_user AND datname = current_database() AND application_name = 'syncline'
+    AND pid <> pg_backend_pid() AND xact_start IS NOT NULL AND wait_event = 'ClientRead'
+    AND state_change < clock_timestamp() - make_interval(secs => $1)
+"""
 _encode = msgspec.json.encode
 _KEY = re.compile(r"^-- key: ([\w ]+)$", re.MULTILINE)
 _COLUMNS = re.compile(r"AS r\(([^)]*)\)")
@@ -360,6 +367,8 @@ class PostgresStore(Store):
                     _drop(connection)
                     raise _BrokenError(describe(error)) from error
                 await self._undo(connection)
+                if isinstance(error, asyncpg.LockNotAvailableError) and await self._freed(connection):
+                    raise _BrokenError("what held the lock stood still, and was ended") from error
                 sorted_error = sort_error(error)
                 if sorted_error is error:
                     raise
@@ -381,6 +390,18 @@ class PostgresStore(Store):
             raise _BrokenError(f"before it was committed: {describe(doubt)}") from doubt
         self.commits += 1
         return result
+
+    async def _freed(self, connection: Connection) -> bool:
+        """End sessions of ours that keep a transaction open while their process stands still; whether there were any.
+
+        A machine that is frozen answers nothing, and would hold its locks for as long. The server's own limit does not
+        count between the messages of one statement.
+        """
+        try:
+            ended = await connection.fetch(_END_STALLED, STALLED_S)
+        except Exception:  # noqa: BLE001 (then the lock is waited for as any other)
+            return False
+        return any(done for (done,) in ended)
 
     async def _undo(self, connection: Connection) -> None:
         try:
