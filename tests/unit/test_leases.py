@@ -120,6 +120,10 @@ async def test_what_cannot_be_taken_back_is_done_only_while_the_lease_runs():
     await lease.sure()
     assert away.asked == [T0, T0 + TTL_MS], "it was renewed, since nobody had taken it"
     clock.at_ms += TTL_MS
+    away.error, away.since_ms, away.until_ms = OutcomeUnknown("it broke off"), clock.at_ms, clock.at_ms + 1
+    with pytest.raises(Retryable):
+        await lease.sure()
+    clock.at_ms += 1
     await Lease(store, clock, "apply", "another").take()
     with pytest.raises(Fenced):
         await lease.sure()

@@ -98,10 +98,14 @@ class Lease:
 
         Raises:
             Fenced: the lease was lost.
-            Retryable, OutcomeUnknown: the store cannot say.
+            Retryable: the store cannot say.
         """
-        if self._clock.now_ms() >= self._ends_ms:
+        if self._clock.now_ms() < self._ends_ms:
+            return
+        try:
             await self.renew()
+        except OutcomeUnknown as error:  # to renew it twice is to renew it
+            raise Retryable(str(error)) from error
 
     async def drop(self) -> None:
         """Let the next worker take over at once; where the store does not take that, once the lease has run out."""
