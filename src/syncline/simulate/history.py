@@ -17,7 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import TextIO
@@ -35,6 +37,7 @@ TEXT_MAX = 30  # characters of a cell that are repeated
 EXAMPLES_MAX = 5  # lines that are named for each finding
 GAP_DAYS = 4  # a long weekend is no gap
 LINE_BYTES_MAX = 1_000_000
+NUMBERS_MAX = 65_536  # pairs of a quantity and a price that are remembered
 MOMENTS_MAX = 200_000  # texts of moments that are remembered: the lines of an order share one
 LOCATION_WEIGHTS = (60, 30, 10)
 DAY_MS = 86_400_000
@@ -173,7 +176,7 @@ class _Gathered:
     doubtful: list[tuple[HistoryLine, str, int]] = field(
         default_factory=list
     )  # with the reason, and the line
-    seen: set[HistoryLine] = field(default_factory=set)
+    seen: set[tuple[str, str, int, Decimal]] = field(default_factory=set)  # what the lines say
 
 
 class _Reader:
@@ -207,11 +210,11 @@ class _Reader:
         if unread := [name for index, name in enumerate(names) if index not in at.values()]:
             # As one finding: an export may have eighty, and they would hide all others.
             self.history.notice(f"head with columns that are not read ({', '.join(unread)})", 1)
-        self._at = [at.get(name, -1) for name in COLUMNS]
+        self._cells = itemgetter(*(at.get(name, -1) for name in COLUMNS))
         self._priced = "unit_price" in at
         self._gathered: dict[str, _Gathered] = {}
         self._zone: str | None = None
-        self._moments: dict[str, int | None] = {}
+        self._moments: dict[str, tuple[int | None, str]] = {}  # with the zone as it is written
 
     def read(self, orders_max: int) -> History:
         """All lines, or those of the first orders."""
@@ -226,7 +229,10 @@ class _Reader:
             if len(row) > self._width:
                 self.history.skip("more cells than columns", number)
                 continue
-            cells = [row[at].strip() if 0 <= at < len(row) else "" for at in self._at]
+            row.extend(
+                [""] * (self._width - len(row) + 1)
+            )  # the last is what a column that is not there says
+            cells = list(map(str.strip, self._cells(row)))
             if not self._take(cells, number, orders_max):
                 break
         self._settle_doubts()
@@ -265,14 +271,12 @@ class _Reader:
         if doubt and (self._goods == "digits" or doubt in (NO_SKU, NO_ID)):
             self.history.skip(doubt, number)
             return True
-        what, text = _wrong(units, cost if self._priced else "1")
+        what, text, quantity, price = _numbers(units, cost if self._priced else "1")
         if what:
             self.history.skip(what, f"{number} ({text[:TEXT_MAX]!r})" if text else number)
             return True
-        quantity = int(Decimal(units))
-        price = Decimal(cost) if self._priced else Decimal(1)
         order = self._gathered.get(order_id)
-        at_ms = self._moments[placed_at] if placed_at in self._moments else self._moment(placed_at)
+        at_ms, zone = self._moments.get(placed_at) or self._moment(placed_at)
         if at_ms is None:
             if placed_at or order is None:
                 self.history.skip(
@@ -285,20 +289,20 @@ class _Reader:
             at_ms = order.at_ms
             self.history.notice("line without a moment (that of its order counts)", number)
         else:
-            self._look_at_zone(placed_at, number)
+            self._look_at_zone(zone, number)
         if order is None:
             if orders_max and len(self._gathered) >= orders_max:
                 return False
             order = self._gathered[order_id] = _Gathered(at_ms, customer, country, number)
         elif order.at_ms != at_ms:
             self.history.notice("moment that differs from that of its order (the first counts)", number)
-        line = HistoryLine(sku, title, quantity, price)
-        if line in order.seen:
+        line = HistoryLine(*(same := (sku, title, quantity, price)))
+        if same in order.seen:
             if not self._repeats:
                 self.history.skip("line that is in its order already", number)
                 return True
             self.history.notice("line that is in its order already (--drop-repeats leaves them out)", number)
-        order.seen.add(line)
+        order.seen.add(same)
         if doubt and self._goods == "auto":
             order.doubtful.append((line, doubt, number))
         order.lines.append(line)
@@ -320,8 +324,8 @@ class _Reader:
                     one.lines.remove(line)
                     self.history.skip(f"{doubt}; --goods all keeps them", number)
 
-    def _moment(self, text: str) -> int | None:
-        """A moment as milliseconds, UTC; ``None`` for what is none. Lines of one order repeat it."""
+    def _moment(self, text: str) -> tuple[int | None, str]:
+        """A moment as milliseconds, UTC, and its zone; ``None`` for what is none. Lines of one order repeat it."""
         try:
             placed = datetime.fromisoformat(_SPACED_OFFSET.sub(r"\1", text.strip()))
             if placed.tzinfo is None:
@@ -331,14 +335,14 @@ class _Reader:
             at_ms = None
         if at_ms is not None and at_ms < 0:  # what a spreadsheet makes of an empty cell
             at_ms = None
-        if len(self._moments) < MOMENTS_MAX:
-            self._moments[text] = at_ms
-        return at_ms
-
-    def _look_at_zone(self, text: str, number: int) -> None:
         match = _ZONE.search(text)
         zone = match[0].strip().replace(":", "") if match else ""
-        zone = "+0000" if zone == "Z" else zone  # one zone, however it is written
+        found = at_ms, "+0000" if zone == "Z" else zone  # one zone, however it is written
+        if len(self._moments) < MOMENTS_MAX:
+            self._moments[text] = found
+        return found
+
+    def _look_at_zone(self, zone: str, number: int) -> None:
         if zone == self._zone:
             return
         if self._zone is None:
@@ -351,6 +355,13 @@ class _Reader:
 
 def _delimiter(head: str) -> str:
     return max((",", ";", "\t"), key=head.count)
+
+
+@lru_cache(NUMBERS_MAX)
+def _numbers(units: str, cost: str) -> tuple[str, str, int, Decimal]:
+    """What is wrong with a quantity and a price, as ``_wrong`` says it, and both; a shop has few that differ."""
+    what, text = _wrong(units, cost)
+    return (what, text, 0, Decimal(0)) if what else ("", "", int(Decimal(units)), Decimal(cost))
 
 
 def _wrong(units: str, cost: str) -> tuple[str, str]:
