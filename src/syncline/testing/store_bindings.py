@@ -8,6 +8,8 @@ from syncline.ports import Row, Store
 from syncline.testing.store_tools import T0, Opens, put
 
 LATER = T0 + 100_000  # long after the first reading
+# Of a reading that counts whatever was heard since it was asked for.
+ANYHOW: dict[str, Any] = {"rev": None, "exact": True}
 
 
 async def held(store: Store, key: str = "A\x1f1") -> Row:
@@ -30,19 +32,10 @@ async def hold(store: Store, quantity: int, unseen: int = 0, *, seen_ms: int = T
     """Make the channel hold ``quantity`` at revision 1 or 2, ``unseen`` of a loss unexplained since a reading."""
     if unseen:
         await put(
-            store,
-            "held_seen",
-            system="shop",
-            key="A\x1f1",
-            held=quantity + unseen,
-            rev=None,
-            exact=True,
-            now_ms=T0,
+            store, "held_seen", system="shop", key="A\x1f1", held=quantity + unseen, **ANYHOW, now_ms=T0
         )
     now_ms = seen_ms if unseen else T0
-    await put(
-        store, "held_seen", system="shop", key="A\x1f1", held=quantity, rev=None, exact=True, now_ms=now_ms
-    )
+    await put(store, "held_seen", system="shop", key="A\x1f1", held=quantity, **ANYHOW, now_ms=now_ms)
 
 
 class BindingConformance(Opens):
@@ -94,7 +87,7 @@ class BindingConformance(Opens):
 
     async def test_the_first_look_at_a_channel_explains_itself(self) -> None:
         async with self.store() as store:
-            row = {"system": "shop", "key": "A\x1f1", "held": 7, "rev": None, "exact": True, "now_ms": T0}
+            row = {"system": "shop", "key": "A\x1f1", "held": 7, **ANYHOW, "now_ms": T0}
             assert await put(store, "held_seen", **row) == [("A\x1f1", 0)]
             assert await held(store) == (7, 0, 1, T0)
 
@@ -127,23 +120,14 @@ class BindingConformance(Opens):
             row = {"system": "shop", "key": "A\x1f1"}
             assert await put(store, "held_shift", **row, by=1, moved_at_ms=T0) == []
             assert await explain(store, 1) == []
-            assert await put(store, "held_seen", **row, held=2, rev=None, exact=True, now_ms=T0 + 1) == [
-                ("A\x1f1", 0)
-            ]
+            assert await put(store, "held_seen", **row, held=2, **ANYHOW, now_ms=T0 + 1) == [("A\x1f1", 0)]
             assert await held(store) == (2, 0, 2, T0 + 1)
 
     async def test_units_that_vanish_are_unseen_until_they_come_back(self) -> None:
         async with self.store() as store:
             await hold(store, 10)
             for seen, unseen in ((7, 3), (5, 5), (6, 4), (11, -1), (12, -2), (11, -1)):
-                row = {
-                    "system": "shop",
-                    "key": "A\x1f1",
-                    "held": seen,
-                    "rev": None,
-                    "exact": True,
-                    "now_ms": T0 + seen,
-                }
+                row = {"system": "shop", "key": "A\x1f1", "held": seen, **ANYHOW, "now_ms": T0 + seen}
                 assert await put(store, "held_seen", **row) == [("A\x1f1", unseen)]
                 assert (await held(store))[:2] == (seen, unseen)
             assert (await held(store))[2:] == (7, T0 + 11)
@@ -166,14 +150,7 @@ class BindingConformance(Opens):
             await hold(store, 10, 5, seen_ms=LATER)
             assert await explain(store, 3, LATER + 1, LATER + 1) == [("A\x1f1",)]
             assert (await held(store))[:2] == (7, 5)  # the units that are missed are another order's
-            look = {
-                "system": "shop",
-                "key": "A\x1f1",
-                "held": 7,
-                "rev": None,
-                "exact": True,
-                "now_ms": LATER + 9,
-            }
+            look = {"system": "shop", "key": "A\x1f1", "held": 7, **ANYHOW, "now_ms": LATER + 9}
             assert await put(store, "held_seen", **look) == [("A\x1f1", 5)]
             assert (await store.read("bindings_of_skus", system="shop", skus=["A"]))[0][1] == 7
             await explain(store, 5, LATER + 2, LATER + 9)
@@ -187,14 +164,7 @@ class BindingConformance(Opens):
         ):  # fmt: skip
             async with self.store() as store:
                 await hold(store, 10, unseen, seen_ms=LATER)
-                again = {
-                    "system": "shop",
-                    "key": "A\x1f1",
-                    "held": 10,
-                    "rev": None,
-                    "exact": True,
-                    "now_ms": LATER,
-                }
+                again = {"system": "shop", "key": "A\x1f1", "held": 10, **ANYHOW, "now_ms": LATER}
                 await put(store, "held_seen", **again)
                 await explain(store, by, from_ms, until_ms)
                 explained = min(unseen, by) if until_ms <= LATER else 0
@@ -203,14 +173,7 @@ class BindingConformance(Opens):
                 assert (number is not None) is known
                 # Whether it was in that reading or not, the next one tells.
                 for seen in (10, 7):
-                    row = {
-                        "system": "shop",
-                        "key": "A\x1f1",
-                        "held": seen,
-                        "rev": None,
-                        "exact": True,
-                        "now_ms": LATER + 99,
-                    }
+                    row = {"system": "shop", "key": "A\x1f1", "held": seen, **ANYHOW, "now_ms": LATER + 99}
                     ((_, left),) = await put(store, "held_seen", **row)
                     if not known:
                         assert left == (2 if seen == 10 else 5)
@@ -238,14 +201,7 @@ class BindingConformance(Opens):
                     assert await explain(store, 4, moved_at_ms) == [("A\x1f1",)]
                     rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                     assert rows == [("A\x1f1", believed, 0, 3, T0 + 7_000)]
-                    look = {
-                        "system": "shop",
-                        "key": "A\x1f1",
-                        "held": seen,
-                        "rev": None,
-                        "exact": True,
-                        "now_ms": T0 + 9_000,
-                    }
+                    look = {"system": "shop", "key": "A\x1f1", "held": seen, **ANYHOW, "now_ms": T0 + 9_000}
                     left = unseen if believed is None else 3 - seen
                     assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
                     assert await held(store) == (seen, left, 4, T0 + 9_000)
@@ -264,14 +220,7 @@ class BindingConformance(Opens):
                     assert await put(store, "held_shift", **row) == [("A\x1f1",)]
                     rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                     assert rows == [("A\x1f1", believed, 0, 2, T0)]
-                    look = {
-                        "system": "shop",
-                        "key": "A\x1f1",
-                        "held": seen,
-                        "rev": None,
-                        "exact": True,
-                        "now_ms": T0 + 9_000,
-                    }
+                    look = {"system": "shop", "key": "A\x1f1", "held": seen, **ANYHOW, "now_ms": T0 + 9_000}
                     left = unseen if believed is None else 14 - seen
                     assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
 
@@ -282,7 +231,7 @@ class BindingConformance(Opens):
             await hold(store, 10, 3)
             row = {"system": "shop", "key": "A\x1f1", "by": 3, "moved_at_ms": T0}
             await explain(store, 3, T0)
-            look = {"system": "shop", "key": "A\x1f1", "held": 12, "rev": None, "exact": True, "now_ms": T0}
+            look = {"system": "shop", "key": "A\x1f1", "held": 12, **ANYHOW, "now_ms": T0}
             assert await put(store, "held_seen", **look) == [("A\x1f1", -2)]
             await put(store, "held_shift", **{**row, "by": 2})
             assert await put(store, "held_seen", **{**look, "held": 11}) == [("A\x1f1", 1)]
@@ -292,14 +241,7 @@ class BindingConformance(Opens):
             row = {"system": "shop", "kind": "stock", "key": "A\x1f1"}
             await put(store, "binding_put", **row, external_id="x", version=1, hash="", now_ms=T0 - 90_000)
             await hold(store, 10)
-            late = {
-                "system": "shop",
-                "key": "A\x1f1",
-                "held": 10,
-                "rev": None,
-                "exact": True,
-                "now_ms": LATER,
-            }
+            late = {"system": "shop", "key": "A\x1f1", "held": 10, **ANYHOW, "now_ms": LATER}
             await put(store, "held_seen", **late)
             for at_ms, believed in ((T0 + 5_000, 9), (T0 + 4_999, None)):
                 await explain(store, 1, at_ms)
@@ -313,14 +255,7 @@ class BindingConformance(Opens):
                 row = {"system": "shop", "key": "A\x1f1", "moved_at_ms": T0}
                 await explain(store, 2, T0)  # believed: 8, or still 10
                 await put(store, "held_shift", **row, by=3)  # believed: 11, or still 8
-                look = {
-                    "system": "shop",
-                    "key": "A\x1f1",
-                    "held": seen,
-                    "rev": None,
-                    "exact": True,
-                    "now_ms": T0,
-                }
+                look = {"system": "shop", "key": "A\x1f1", "held": seen, **ANYHOW, "now_ms": T0}
                 left = await put(store, "held_seen", **look)
                 assert left == [("A\x1f1", unseen)], seen
 
@@ -335,7 +270,7 @@ class BindingConformance(Opens):
                     else:
                         at_ms = T0 if kind == "order whose units were missed" else T0 + 1
                         await explain(store, 3, at_ms)
-                    await put(store, "held_seen", **row, held=10, rev=None, exact=True, now_ms=LATER)
+                    await put(store, "held_seen", **row, held=10, **ANYHOW, now_ms=LATER)
                     await explain(store, 1, moved_at_ms)
                     rows = await store.read("bindings_of_skus", system="shop", skus=["A"])
                     assert (rows[0][1] is not None) is sure, kind
@@ -346,7 +281,7 @@ class BindingConformance(Opens):
         for units in (2, 3, 5):
             async with self.store() as store:
                 await hold(store, 10)
-                row = {"system": "shop", "key": "A\x1f1", "rev": None, "exact": True}
+                row = {"system": "shop", "key": "A\x1f1", **ANYHOW}
                 await explain(store, 3, T0)
                 await put(store, "held_seen", **row, held=10 - units, now_ms=LATER)
                 for seen, read_ms in ((10 - 2 * units, LATER + 9_000), (10 - 2 * units, LATER + 18_000)):
@@ -358,7 +293,7 @@ class BindingConformance(Opens):
 
     async def test_what_is_still_set_aside_was_not_explained_by_an_order_from_before(self) -> None:
         row = {"system": "shop", "key": "A\x1f1"}
-        told = {**row, "ours_ms": 0, "rev": None, "exact": True}
+        told = {**row, "ours_ms": 0, **ANYHOW}
         for moved_at_ms, aside, left in ((T0, 0, 0), (T0, 1, 1), (T0, 2, 2), (T0, 9, 2), (T0 + 5_000, 2, 0)):
             async with self.store() as store:
                 assert await put(store, "held_aside", **told, aside=2) == []
@@ -367,19 +302,17 @@ class BindingConformance(Opens):
                     await put(store, "binding_put", **{**row, "key": key}, **bound)
                 assert await put(store, "held_aside", **told, aside=2) == []
                 await put(store, "held_first", **row, held=9, now_ms=T0)
-                await put(store, "held_seen", **row, held=7, rev=None, exact=True, now_ms=T0)
+                await put(store, "held_seen", **row, held=7, **ANYHOW, now_ms=T0)
                 await put(store, "held_asked", **row, asked_ms=LATER, now_ms=T0)
                 await explain(store, 2, moved_at_ms)
                 assert (await held(store))[:2] == (7, 0)
                 rev = (await held(store))[2]
-                await put(
-                    store, "held_seen", **{**row, "key": "B\x1f1"}, held=7, rev=None, exact=True, now_ms=T0
-                )
+                await put(store, "held_seen", **{**row, "key": "B\x1f1"}, held=7, **ANYHOW, now_ms=T0)
                 assert await put(store, "held_aside", **{**told, "key": "B\x1f1"}, aside=2) == [("B\x1f1",)]
                 assert await put(store, "held_aside", **{**told, "system": "till"}, aside=2) == []
                 assert await put(store, "held_aside", **told, aside=aside) == [("A\x1f1",)]
                 assert (await held(store))[2] == rev
-                look = {**row, "held": 7, "rev": None, "exact": True, "now_ms": LATER}
+                look = {**row, "held": 7, **ANYHOW, "now_ms": LATER}
                 assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
                 # That is all that this order may have explained wrongly.
                 await put(store, "held_aside", **told, aside=9)
@@ -398,9 +331,9 @@ class BindingConformance(Opens):
                 (T0 + 1, None, left), (T0, None, missed), (T0 + 1, 2, left), (T0 + 1, 1, missed),
             ):  # fmt: skip
                 async with self.store() as store:
-                    look = {**row, "rev": None, "exact": True, "now_ms": T0}
+                    look = {**row, **ANYHOW, "now_ms": T0}
                     await put(store, "held_seen", **look, held=9)
-                    await put(store, "held_aside", **row, aside=before, ours_ms=0, rev=None, exact=True)
+                    await put(store, "held_aside", **row, aside=before, ours_ms=0, **ANYHOW)
                     await put(store, "held_seen", **look, held=9 - missed)
                     more = {"aside": aside, "ours_ms": ours_ms, "rev": rev, "exact": True}
                     told = await put(store, "held_aside", **row, **more)
@@ -430,7 +363,7 @@ class BindingConformance(Opens):
                     await hold(store, 10)
                     row = {"system": "shop", "key": "A\x1f1"}
                     await put(store, "held_blind", **row, until_ms=T0, by=by)
-                    look = {**row, "held": seen, "rev": None, "exact": True, "now_ms": T0}
+                    look = {**row, "held": seen, **ANYHOW, "now_ms": T0}
                     assert await put(store, "held_seen", **look) == [("A\x1f1", unseen)]
                     again = {**look, "held": seen - 1}
                     assert await put(store, "held_seen", **again) == [("A\x1f1", unseen + 1)]
@@ -485,9 +418,7 @@ class BindingConformance(Opens):
             assert await held(store, "B\x1f1") == ()
         async with self.store() as store:  # a return that was seen before it was heard of counts once
             await hold(store, 10)
-            await put(
-                store, "held_seen", system="shop", key="A\x1f1", held=15, rev=None, exact=True, now_ms=T0
-            )
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=15, **ANYHOW, now_ms=T0)
             await put(store, "held_shift", **row, by=3)
             assert (await held(store))[:2] == (15, -2)
             await put(store, "held_shift", **row, by=4)
@@ -510,9 +441,7 @@ class BindingConformance(Opens):
             ]
             await put(store, "held_shift", system="shop", key="A\x1f1", by=-1, moved_at_ms=LATER)
             assert await held(store) == (9, 0, 3, T0)
-            await put(
-                store, "held_seen", system="shop", key="A\x1f1", held=7, rev=None, exact=True, now_ms=T0 + 1
-            )
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=7, **ANYHOW, now_ms=T0 + 1)
             assert await store.read("bindings_of_skus", system="shop", skus=["A"]) == [
                 ("A\x1f1", 7, 2, 4, T0 + 1)
             ]
@@ -527,16 +456,7 @@ class BindingConformance(Opens):
         async with self.store() as store:
             for system, key, later in numbers:
                 for held, at_ms in ((5, T0), (later, T0 + 1)):
-                    await put(
-                        store,
-                        "held_seen",
-                        system=system,
-                        key=key,
-                        held=held,
-                        rev=None,
-                        exact=True,
-                        now_ms=at_ms,
-                    )
+                    await put(store, "held_seen", system=system, key=key, held=held, **ANYHOW, now_ms=at_ms)
             found = await store.read("unseen_of_skus", system="shop", skus=["A", "B", "C", "D", "Ä"])
             assert found == [(key, 2) for key in ("A\x1f", "A\x1f1", "A\x1f2", "Ä\x1f1")]
             assert await store.read("unseen_of_skus", system="till", skus=["A"]) == [("A\x1f1", 1)]
@@ -545,9 +465,7 @@ class BindingConformance(Opens):
     async def test_unseen_units_are_listed_and_can_be_let_go(self) -> None:
         async with self.store() as store:
             await hold(store, 10, 4)
-            await put(
-                store, "held_seen", system="shop", key="B\x1f1", held=4, rev=None, exact=True, now_ms=T0
-            )
+            await put(store, "held_seen", system="shop", key="B\x1f1", held=4, **ANYHOW, now_ms=T0)
             assert await store.read("unseen", limit=9) == [("shop", "A\x1f1", 4, T0)]
             assert await put(store, "unseen_release", system="shop", key="A\x1f1") == [("A\x1f1",)]
             assert await put(store, "unseen_release", system="shop", key="A\x1f1") == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from syncline.model.change import Cursor, Event, Via
 from syncline.ports import Store
-from syncline.testing.store_bindings import held, hold
+from syncline.testing.store_bindings import ANYHOW, held, hold
 from syncline.testing.store_tools import T0, Opens, put
 
 ROUTE = "inventory:erp->shop"
@@ -110,16 +110,11 @@ class ModeConformance(Opens):
     async def test_a_number_that_others_write_is_learned_and_nothing_fell(self) -> None:
         row = {"system": "shop", "key": "A\x1f1", "ours_ms": T0 + 50, "now_ms": T0 + 20}
         async with self.store() as store:
-            assert await put(store, "held_learned", **row, held=3, rev=None, exact=True) == []
+            assert await put(store, "held_learned", **row, held=3, **ANYHOW) == []
             await hold(store, 9, unseen=2)
             assert await put(store, "held_learned", **row, held=3, rev=1, exact=True) == []
-            assert (
-                await put(store, "held_learned", **{**row, "ours_ms": T0}, held=3, rev=None, exact=True) == []
-            )
-            assert (
-                await put(store, "held_learned", **{**row, "system": "till"}, held=3, rev=None, exact=True)
-                == []
-            )
+            assert await put(store, "held_learned", **{**row, "ours_ms": T0}, held=3, **ANYHOW) == []
+            assert await put(store, "held_learned", **{**row, "system": "till"}, held=3, **ANYHOW) == []
             assert await put(store, "held_learned", **row, held=3, rev=2, exact=True) == [("A\x1f1",)]
             assert await put(
                 store, "held_seen", system="shop", key="A\x1f1", held=3, rev=2, exact=True, now_ms=T0 + 20
@@ -129,36 +124,25 @@ class ModeConformance(Opens):
             shift = {"system": "shop", "key": "A\x1f1", "by": -1}
             await put(store, "held_shift", **shift, moved_at_ms=T0 + 20 + 4_999)
             assert (await store.read("bindings_of_skus", system="shop", skus=["A"]))[0][1] is None
-            assert await put(store, "held_learned", **row, held=7, rev=None, exact=True) == [("A\x1f1",)]
-            await put(
-                store, "held_seen", system="shop", key="A\x1f1", held=7, rev=None, exact=True, now_ms=T0 + 60
-            )
+            assert await put(store, "held_learned", **row, held=7, **ANYHOW) == [("A\x1f1",)]
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=7, **ANYHOW, now_ms=T0 + 60)
             assert await held(store) == (7, 2, 5, T0 + 60)
             # From now on it is ours again, and what differs fell unseen.
-            assert await put(store, "held_learned", **row, held=5, rev=None, exact=True) == []
+            assert await put(store, "held_learned", **row, held=5, **ANYHOW) == []
 
     async def test_what_came_back_unseen_is_no_debt_of_a_number_that_others_write(self) -> None:
         async with self.store() as store:
             await hold(store, 4)
-            await put(
-                store, "held_seen", system="shop", key="A\x1f1", held=6, rev=None, exact=True, now_ms=T0
-            )
+            await put(store, "held_seen", system="shop", key="A\x1f1", held=6, **ANYHOW, now_ms=T0)
             assert (await held(store))[1] == -2
-            row = {"system": "shop", "key": "A\x1f1", "held": 6, "rev": None, "exact": True}
+            row = {"system": "shop", "key": "A\x1f1", "held": 6, **ANYHOW}
             await put(store, "held_learned", **row, ours_ms=T0 + 1, now_ms=T0)
             assert (await held(store))[:2] == (6, 0)
 
     async def test_what_an_order_may_explain_is_decided_by_the_reading_of_a_number_that_others_write(
         self,
     ) -> None:
-        row = {
-            "system": "shop",
-            "key": "A\x1f1",
-            "rev": None,
-            "exact": True,
-            "ours_ms": T0 + 50,
-            "now_ms": T0 + 20,
-        }
+        row = {"system": "shop", "key": "A\x1f1", **ANYHOW, "ours_ms": T0 + 50, "now_ms": T0 + 20}
         explain = {"system": "shop", "key": "A\x1f1", "by": 4, "moved_at_ms": T0 + 9_000}
         for until_ms, read, left in (
             (T0 + 9_020, 16, 0),  # the order was in the fall: all of it is explained
@@ -170,9 +154,7 @@ class ModeConformance(Opens):
         ):
             async with self.store() as store:
                 await hold(store, 20)
-                await put(
-                    store, "held_seen", system="shop", key="A\x1f1", held=16, rev=None, exact=True, now_ms=T0
-                )
+                await put(store, "held_seen", system="shop", key="A\x1f1", held=16, **ANYHOW, now_ms=T0)
                 await put(store, "held_asked", system="shop", key="A\x1f1", asked_ms=T0 + 9_010, now_ms=T0)
                 await put(store, "held_explain", **explain, until_ms=until_ms)
                 await put(store, "held_learned", **row, held=read)
