@@ -1156,16 +1156,32 @@ BROKEN = {
     "never moves an order": says("credit_ordered", "our_stamp_ms = 0 THEN excluded.account", "our_stamp_ms < 0 THEN excluded.account"),
     "accepts approvals": says("credit_accept", "AND state IN ('ordered', 'contained')", ""),
     "settles too soon": says("credit_settle", "BETWEEN 1 AND :contains_ms", "BETWEEN 1 AND :contains_ms + 1"),
+    "looks to settle too soon": says("credit_settling", "BETWEEN 1 AND :contains_ms", "BETWEEN 1 AND :contains_ms + 1"),
     "settles what nobody confirmed": says("credit_settle", "BETWEEN 1 AND", "BETWEEN 0 AND"),
+    "looks to settle what nobody confirmed": says("credit_settling", "BETWEEN 1 AND", "BETWEEN 0 AND"),
     "never settles what is paid": says("credit_settle", "amount = 0 OR", ""),
+    "never looks to settle what is paid": says("credit_settling", "amount = 0 OR", ""),
     "settles by figures that were not read": says("credit_settle", ">= :judged_ms", ">= :judged_ms - 1"),
+    "looks to settle by figures that were not read": says("credit_settling", ">= :judged_ms", ">= :judged_ms - 1"),
     "settles by figures that are gone": says("credit_settle", "AND r.gone = 0", ""),
+    "looks to settle by figures that are gone": says("credit_settling", "AND r.gone = 0", ""),
     "settles by figures that were told only": says("credit_settle", "max(r.observed_at_ms, r.seen_ms)", "r.observed_at_ms"),
+    "looks to settle by figures that were told only": says("credit_settling", "max(r.observed_at_ms, r.seen_ms)", "r.observed_at_ms"),
     "settles by figures that were seen only": says("credit_settle", "max(r.observed_at_ms, r.seen_ms)", "r.seen_ms"),
+    "looks to settle by figures that were seen only": says("credit_settling", "max(r.observed_at_ms, r.seen_ms)", "r.seen_ms"),
     "settles by any record": says("credit_settle", "r.kind = 'credit'", "r.kind <> ''"),
+    "looks to settle by any record": says("credit_settling", "r.kind = 'credit'", "r.kind <> ''"),
     "settles by other systems' figures": says("credit_settle", "r.system = credit_claim.system AND", ""),
+    "looks to settle by other systems' figures": says("credit_settling", "r.system = credit_claim.system AND", ""),
     "settles by other accounts' figures": says("credit_settle", "r.key = credit_claim.account AND", ""),
+    "looks to settle by other accounts' figures": says("credit_settling", "r.key = credit_claim.account AND", ""),
+    "settles every account": says("credit_settle", "account = :account AND state", ":account = :account AND state"),
+    "looks to settle what is settled": says("credit_settling", "AND state = 'ordered'", ""),
+    "looks to settle accounts twice": says("credit_settling", "DISTINCT ", ""),
+    "looks to settle in no order": says("credit_settling", "ORDER BY account", "ORDER BY account DESC"),
+    "looks to settle without a limit": says("credit_settling", "LIMIT :limit", "LIMIT :limit + 99"),
     "settles everywhere": says("credit_settle", "WHERE system = :system AND", "WHERE :system = :system AND"),
+    "looks to settle everywhere": says("credit_settling", "WHERE system = :system AND", "WHERE :system = :system AND"),
     "forgets claims that count": says("forget_claims", "state NOT IN ('open', 'confirmed', 'ordered') AND", ""),
     "forgets young claims": says("forget_claims", "< :before", "<= :before"),
     "forgets claims without a limit": says("forget_claims", "LIMIT :limit", "LIMIT 9 + 0 * :limit"),
@@ -3591,6 +3607,57 @@ CAUGHT_BY = {
     "accepts approvals": [
         "the_source_holds_an_order_once_it_tells_so_of_its_newest_version",
     ],
+    "looks to settle too soon": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle what nobody confirmed": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "never looks to settle what is paid": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+    ],
+    "looks to settle by figures that were not read": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle by figures that are gone": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle by figures that were told only": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle by figures that were seen only": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle by any record": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle by other systems' figures": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle by other accounts' figures": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle everywhere": [
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "settles every account": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+    ],
+    "looks to settle what is settled": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+    ],
+    "looks to settle accounts twice": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
+    "looks to settle in no order": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+    ],
+    "looks to settle without a limit": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
+        "orders_in_judged_figures_are_settled_until_they_are_not",
+    ],
     "settles too soon": [
         "orders_in_judged_figures_are_settled_until_they_are_not",
     ],
@@ -3598,6 +3665,7 @@ CAUGHT_BY = {
         "orders_in_judged_figures_are_settled_until_they_are_not",
     ],
     "never settles what is paid": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
         "orders_in_judged_figures_are_settled_until_they_are_not",
     ],
     "settles by figures that were not read": [
@@ -3610,6 +3678,7 @@ CAUGHT_BY = {
         "orders_in_judged_figures_are_settled_until_they_are_not",
     ],
     "settles by figures that were seen only": [
+        "accounts_with_anything_to_settle_are_told_and_settled_one_by_one",
         "orders_in_judged_figures_are_settled_until_they_are_not",
     ],
     "settles by any record": [

@@ -492,6 +492,25 @@ def test_an_account_may_have_a_policy_of_its_own():
     assert told(story, rules) == ("hold", "approve", "unknown_account", None, None)
 
 
+def test_what_is_settled_is_computed_again_though_the_process_ends_in_between():
+    """In two transactions a shop would be told too little until the account's next change."""
+
+    async def story(world):
+        await world.contained()
+        written = []
+        write = world.store.write
+
+        async def watched(*writes):
+            written.append({one.statement for one in writes})
+            return await write(*writes)
+
+        world.store.write = watched
+        await world.judged(world.clock.now_ms())
+        return [names & {"credit_settle", "state_mark"} for names in written if "credit_settle" in names]
+
+    assert told(story, CreditRules()) == [{"credit_settle", "state_mark"}]
+
+
 def test_orders_in_the_figures_are_settled_once_a_read_was_judged():
     async def story(world):
         await world.contained()

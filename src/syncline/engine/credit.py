@@ -517,10 +517,13 @@ class CreditGate:
                 "contains_ms": judged_ms - self._lag_ms.get(system, 0),
                 "judged_ms": judged_ms,
             }
-            settled = (await self._store.write(Write("credit_settle", [row])))[0]
-            self._settled[system] = judged_ms
-            if settled:
-                await self._write(system, [account for (account,) in settled])
+            asked = await self._store.read("credit_settling", **row, limit=SWEEP_MAX)
+            accounts = [account for (account,) in asked]
+            if accounts:  # together with their marks, so that no crash comes between
+                each = [{**row, "account": account} for account in accounts]
+                await self._write(system, accounts, Write("credit_settle", each))
+            if len(accounts) < SWEEP_MAX:
+                self._settled[system] = judged_ms
 
     async def run(self) -> None:
         """Sweep until cancelled; without a route of credit there is nothing to do."""

@@ -31,6 +31,18 @@ async def figures(store: Store, version: int = 7, **changes: Any) -> None:
     await record(store, "107", version, **{"system": "erp", "kind": "credit", "body": '"figures"', **changes})
 
 
+async def settle(store: Store, **row: Any) -> list[Row]:
+    """Settle what is judged of every account; those of which any is are known before."""
+    expected = await store.read("credit_settling", **row, limit=9)
+    told = [
+        one
+        for account in ("107", "108", "109")
+        for one in await put(store, "credit_settle", **row, account=account)
+    ]
+    assert expected == sorted(set(told))
+    return told
+
+
 async def ordered(store: Store, key: str = "1", **changes: Any) -> list[Row]:
     """The claim of an order."""
     row = {**ORDER, "reference": f"shop\x1f{key}", "order_key": key, **changes}
@@ -364,13 +376,14 @@ class CreditConformance(Opens):
             await record(store, "109", 7, system="wms", kind="credit", observed_at_ms=T0 + 9)
             await take(store, amount=1)
             row = {"system": "erp", "contains_ms": T0 + 5, "judged_ms": T0 + 9}
-            assert await put(store, "credit_settle", **{**row, "system": "wms"}) == []
-            assert await put(store, "credit_settle", **row) == [("107",), ("107",)]
+            assert await settle(store, **{**row, "system": "wms"}) == []
+            assert await store.read("credit_settling", **row, limit=0) == []
+            assert await settle(store, **row) == [("107",), ("107",)]
             states = [await state(store, f"shop\x1f{n}") for n in range(1, 7)]
             assert states == ["contained", "ordered", "ordered", "contained", "ordered", "ordered"]
             assert await state(store, "a") == "open"
             await put(store, "record_seen", system="erp", kind="credit", key="108", seen_ms=T0 + 9)
-            assert await put(store, "credit_settle", **row) == [("108",)]
+            assert await settle(store, **row) == [("108",)]
             await accept(store, "1", accepted=0)
             assert await state(store, "shop\x1f1") == "ordered"
             await ordered(store, "2", amount=1, account="108")
@@ -380,7 +393,21 @@ class CreditConformance(Opens):
             await put(store, "record_vanish", system="erp", kind="credit", key="107", began_ms=T0 + 20)
             await put(store, "record_gone", system="erp", kind="credit", key="107")
             await accept(store, "1")
-            assert await put(store, "credit_settle", **row) == []
+            assert await settle(store, **row) == []
+
+    async def test_accounts_with_anything_to_settle_are_told_and_settled_one_by_one(self) -> None:
+        async with self.store() as store:
+            for key, account in (("1", "108"), ("2", "107"), ("3", "108")):
+                await ordered(store, key, account=account, amount=0)
+            await take(store, account="109", amount=0)  # approved, and no order yet
+            for account in ("107", "108", "109"):
+                await record(store, account, 7, system="erp", kind="credit", observed_at_ms=T0 + 9)
+            row: dict[str, Any] = {"system": "erp", "contains_ms": T0 + 5, "judged_ms": T0 + 9}
+            assert await store.read("credit_settling", **row, limit=9) == [("107",), ("108",)]
+            assert await store.read("credit_settling", **row, limit=1) == [("107",)]
+            assert await put(store, "credit_settle", **row, account="108") == [("108",), ("108",)]
+            assert await state(store, "shop\x1f2") == "ordered"
+            assert await store.read("credit_settling", **row, limit=9) == [("107",)]
 
     async def test_claims_that_are_over_are_forgotten_after_a_while(self) -> None:
         async with self.store() as store:

@@ -1637,16 +1637,25 @@ WHERE credit_claim.reference = r.reference AND state IN ('ordered', 'contained')
             AND b.version >= credit_claim.version))
 RETURNING credit_claim.account;
 
+-- name: credit_settling
+-- The accounts of which ``credit_settle`` would settle any, so that they are marked together with it.
+SELECT DISTINCT account FROM credit_claim
+WHERE system = :system AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
+    AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND :contains_ms)
+    AND EXISTS (SELECT 1 FROM record AS r WHERE r.system = credit_claim.system AND r.kind = 'credit'
+        AND r.key = credit_claim.account AND r.gone = 0 AND greatest(r.observed_at_ms, r.seen_ms) >= :judged_ms)
+ORDER BY account LIMIT :limit;
+
 -- name: credit_settle
--- key: system
+-- key: system account
 -- What the last full read that was judged must contain need not be looked at any more.
 UPDATE credit_claim SET state = 'contained'
-FROM jsonb_to_recordset($1::jsonb) AS r(system text, contains_ms bigint, judged_ms bigint)
-WHERE credit_claim.system = r.system AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
+FROM jsonb_to_recordset($1::jsonb) AS r(system text, account text, contains_ms bigint, judged_ms bigint)
+WHERE credit_claim.system = r.system AND credit_claim.account = r.account AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
     AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND r.contains_ms)
     AND EXISTS (SELECT 1 FROM record AS o WHERE o.system = credit_claim.system AND o.kind = 'credit'
         AND o.key = credit_claim.account AND o.gone = 0 AND greatest(o.observed_at_ms, o.seen_ms) >= r.judged_ms)
-RETURNING account;
+RETURNING credit_claim.account;
 
 -- name: forget_claims
 DELETE FROM credit_claim WHERE reference IN (

@@ -1334,9 +1334,18 @@ WHERE reference = :reference AND state IN ('ordered', 'contained')
 RETURNING account;
 
 -- What the last full read that was judged must contain need not be looked at any more.
+-- name: credit_settling
+-- The accounts of which ``credit_settle`` would settle any, so that they are marked together with it.
+SELECT DISTINCT account FROM credit_claim
+WHERE system = :system AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
+    AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND :contains_ms)
+    AND EXISTS (SELECT 1 FROM record AS r WHERE r.system = credit_claim.system AND r.kind = 'credit'
+        AND r.key = credit_claim.account AND r.gone = 0 AND max(r.observed_at_ms, r.seen_ms) >= :judged_ms)
+ORDER BY account LIMIT :limit;
+
 -- name: credit_settle
 UPDATE credit_claim SET state = 'contained'
-WHERE system = :system AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
+WHERE system = :system AND account = :account AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
     AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND :contains_ms)
     AND EXISTS (SELECT 1 FROM record AS r WHERE r.system = credit_claim.system AND r.kind = 'credit'
         AND r.key = credit_claim.account AND r.gone = 0 AND max(r.observed_at_ms, r.seen_ms) >= :judged_ms)
