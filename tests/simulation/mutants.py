@@ -11,6 +11,7 @@ from syncline.engine.apply.heard import Levels
 from syncline.engine.capture.ingress import Answer, Ingress
 from syncline.engine.capture.poller import Poller
 from syncline.engine.delivery.lane import Lane
+from syncline.engine.delivery.looking import Looking
 from syncline.engine.delivery.results import Results
 from syncline.engine.delivery.stops import Stops
 from syncline.engine.modes import Modes, ModeWatch, Stop
@@ -26,7 +27,7 @@ def retries_without_look_up(patch: pytest.MonkeyPatch) -> None:
     async def look_up(self, operation, item, age_ms):
         return Outcome(Result.RETRY, "surely it did not take effect", 0.0)
 
-    patch.setattr(Lane, "_look_up", look_up)
+    patch.setattr(Looking, "later", look_up)
 
 
 def forgets_idempotency_keys(patch: pytest.MonkeyPatch) -> None:
