@@ -12,6 +12,7 @@ from syncline.model.change import Event, Via
 from syncline.model.errors import Misconfigured
 from syncline.ports import Write
 from syncline.runtime.backup import back_up, mark_restored, put_back
+from syncline.runtime.clock import SystemClock
 from syncline.runtime.config import StoreConfig
 from syncline.stores.postgres import PostgresStore, backup
 from syncline.stores.postgres.health import look
@@ -84,6 +85,9 @@ async def test_the_doctor_looks_at_a_server(server):
     seen = await look(server.dsn, now_ms=NOW_MS)
     assert seen.engine.startswith("PostgreSQL") and not seen.faults and not seen.pending
     assert (seen.owner, seen.last_ms) == ("worker one", NOW_MS) and seen.size_bytes > 0
+    assert abs(seen.clock_ms - SystemClock().now_ms()) < 60_000, (
+        "the server of the tests runs on this machine"
+    )
     assert (await look(server.dsn, now_ms=NOW_MS + 1_000)).owner == ""
     assert "no schema" in (await look(server.dsn.replace("/syncline?", "/postgres?"), now_ms=0)).faults[0][0]
     assert (await look(server.dsn.replace(str(server.port), "1"), now_ms=0)).faults

@@ -93,6 +93,16 @@ async def test_a_clock_that_is_off_or_was_set_back(config):
     assert any("3600 s in the future" in what for area, what in await faults(config) if area == "clock")
 
 
+@pytest.mark.parametrize(("off_s", "ok"), [(0, True), (10, True), (-10, True), (11, False), (-11, False)])
+def test_a_database_whose_clock_is_not_ours(off_s, ok):
+    seen = Health("PostgreSQL", clock_ms=START_MS + off_s * 1_000)
+    clock = next(one for one in doctor.store_findings(seen, START_MS) if one.area == "clock")
+    assert clock.ok is ok and bool(clock.mend) is not ok
+    assert clock.what == f"the database server is {abs(off_s)} s {'ahead' if off_s > 0 else 'behind'}"
+    embedded = doctor.store_findings(Health("SQLite"), START_MS)
+    assert not any(one.area == "clock" for one in embedded), "there is no other clock"
+
+
 async def test_a_damaged_store(config):
     path = config.with_name("syncline.sqlite")
     data = bytearray(path.read_bytes())

@@ -112,9 +112,10 @@ def run(ask: Ask) -> None:
         _amount(ask.cost_hidden, "--cost-hidden"),
     )
     files.placed(ask.html, ask.json, ask.ledger)
+    quiet()  # before there are a million lines
     history, source = _history(ask, on, said)
     case = _case(ask, on, history)
-    quiet()
+    quiet()  # and now that they stay
     figures = _play(ask, case, settings, said)
     found = result(case, history, source, figures, prices)
     if on is not None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from syncline.engine.leases import RENEWALS, TTL_MS
 from syncline.model.errors import SynclineError
 from syncline.ports import Clock, Request, Response, Transport
 from syncline.runtime.check import check_systems
@@ -32,6 +33,8 @@ SPAN_MS_MIN = 3_600_000  # a shorter history says nothing about a rate
 DAY_MS = 86_400_000
 CLOCK_OFF_MS_MAX = 30_000
 AHEAD_MS_MAX = 5_000  # a stamp of our own in our own future
+# A lease has two thirds of its life left when it is renewed, and two machines may be off in opposite directions.
+SERVER_OFF_MS_MAX = TTL_MS // RENEWALS
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,8 @@ def store_findings(health: Health, now_ms: int) -> Iterator[Diagnosis]:
     yield Diagnosis(
         "store", f"in use by {health.owner}" if health.owner else "no service runs on it", ok=True
     )
+    if health.clock_ms:
+        yield _clock_of_server(health.clock_ms - now_ms)
     if health.last_ms > now_ms + AHEAD_MS_MAX:
         yield Diagnosis(
             "clock",
@@ -129,6 +134,20 @@ def store_findings(health: Health, now_ms: int) -> Iterator[Diagnosis]:
             why="deadlines, retries and the order of what happened are wrong until the clock is past that moment",
             mend="set the clock by NTP (timedatectl set-ntp true), and restart the service",
         )
+
+
+def _clock_of_server(ahead_ms: int) -> Diagnosis:
+    """How far the database's clock and this machine's are apart: processes that share a store time their leases by their own."""
+    ok = abs(ahead_ms) <= SERVER_OFF_MS_MAX
+    return Diagnosis(
+        "clock",
+        f"the database server is {abs(ahead_ms) / 1000:.0f} s {'ahead' if ahead_ms > 0 else 'behind'}",
+        ok,
+        ""
+        if ok
+        else "a process on another machine, with another clock, may take the work over from one that is well",
+        "" if ok else "set the clocks of all machines that use this store by NTP (timedatectl set-ntp true)",
+    )
 
 
 def disk_finding(health: Health, free: int) -> Diagnosis:

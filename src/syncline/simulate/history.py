@@ -22,7 +22,7 @@ from itertools import pairwise
 from operator import itemgetter
 from pathlib import Path
 from random import Random
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from syncline.inventory.availability import largest_remainder
 from syncline.model.errors import Misconfigured
@@ -48,8 +48,7 @@ _NUMBER = re.compile(r"[+-]?\d{1,15}(?:\.\d{1,15})?")
 _SPACED_OFFSET = re.compile(r"\s+([+-]\d\d:?\d\d)$")
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryLine:
+class HistoryLine(NamedTuple):
     """One line that somebody once ordered."""
 
     sku: str
@@ -176,7 +175,7 @@ class _Gathered:
     doubtful: list[tuple[HistoryLine, str, int]] = field(
         default_factory=list
     )  # with the reason, and the line
-    seen: set[tuple[str, str, int, Decimal]] = field(default_factory=set)  # what the lines say
+    seen: set[HistoryLine] = field(default_factory=set)  # what is equal says the same
 
 
 class _Reader:
@@ -296,13 +295,13 @@ class _Reader:
             order = self._gathered[order_id] = _Gathered(at_ms, customer, country, number)
         elif order.at_ms != at_ms:
             self.history.notice("moment that differs from that of its order (the first counts)", number)
-        line = HistoryLine(*(same := (sku, title, quantity, price)))
-        if same in order.seen:
+        line = HistoryLine(sku, title, quantity, price)
+        if line in order.seen:
             if not self._repeats:
                 self.history.skip("line that is in its order already", number)
                 return True
             self.history.notice("line that is in its order already (--drop-repeats leaves them out)", number)
-        order.seen.add(same)
+        order.seen.add(line)
         if doubt and self._goods == "auto":
             order.doubtful.append((line, doubt, number))
         order.lines.append(line)

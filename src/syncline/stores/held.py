@@ -19,7 +19,8 @@ class Health:
     """What can be seen of a store from outside, whether or not a service works with it.
 
     ``faults``: why it cannot be trusted, each with what to do; then the rest may be empty. ``first_ms`` and ``last_ms``:
-    when the oldest and the newest event of the log was received; 0 where there is none.
+    when the oldest and the newest event of the log was received; 0 where there is none. ``clock_ms``: what the clock of
+    the store's server said at the end of the look; 0 where the store has no server.
     """
 
     engine: str
@@ -29,3 +30,4 @@ class Health:
     size_bytes: int = 0
     first_ms: int = 0
     last_ms: int = 0
+    clock_ms: int = 0

@@ -39,4 +39,6 @@ async def _look(connection: Connection, engine: str, now_ms: int) -> Health:
         "SELECT owner FROM lease WHERE name = 'apply' AND expires_at_ms > $1", now_ms
     )
     size = await connection.fetchval("SELECT pg_database_size(current_database())")
-    return Health(engine, (), pending, f"worker {owner}" if owner else "", size, span[0] or 0, span[1] or 0)
+    clock_ms = await connection.fetchval("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+    worker = f"worker {owner}" if owner else ""
+    return Health(engine, (), pending, worker, size, span[0] or 0, span[1] or 0, clock_ms)
