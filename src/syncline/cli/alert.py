@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
 from syncline.cli.operate import CONFIG, JSON, call, show
 from syncline.cli.tell import plain
+
+if TYPE_CHECKING:
+    from syncline.runtime.alerts import Tried
 
 
 def register(app: typer.Typer) -> None:
@@ -48,18 +52,27 @@ def alert_ack(
     show(done, json, lambda done: [f"{done['acknowledged_by']} looks after it: {done['title']}"])
 
 
+async def _tried(config: Path) -> list[Tried]:
+    from syncline.runtime.alerts import try_ways
+    from syncline.runtime.clock import SystemClock
+    from syncline.runtime.config import load
+    from syncline.runtime.transport import AiohttpTransport
+
+    alerts = load(config).alerts
+    async with AiohttpTransport() as transport:
+        return await try_ways(alerts, SystemClock(), transport)
+
+
 def alert_test(config: Path = CONFIG, json: bool = JSON) -> None:
     """Send a marked test message by every configured way, and say what came back."""
     import asyncio
 
     import msgspec
 
-    from syncline.runtime.alerts import try_ways
-    from syncline.runtime.config import load
     from syncline.runtime.logs import configure
 
     configure()
-    tried = asyncio.run(try_ways(load(config).alerts))
+    tried = asyncio.run(_tried(config))
     if json:
         typer.echo(msgspec.json.encode(tried).decode())
     else:

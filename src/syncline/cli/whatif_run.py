@@ -35,7 +35,6 @@ from syncline.simulate.history import (
 from syncline.simulate.lean import NO_OUTAGE, Outage
 from syncline.simulate.planned import Staged, all_flows, staged
 from syncline.simulate.play import Figures
-from syncline.simulate.report.page import page
 from syncline.simulate.report.words import sentences, share
 from syncline.simulate.shape import Shape, shape_of
 from syncline.simulate.stage import AGAINST, LIGHT, Accounts
@@ -123,6 +122,8 @@ def run(ask: Ask) -> None:
     if ask.json is not None:
         _write(ask.json, json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if ask.html is not None:
+        from syncline.simulate.report.page import page
+
         _write(ask.html, page(found, case, history, figures))
     _show(found)
     for path in (ask.json, ask.html, ask.ledger):

@@ -17,9 +17,7 @@ from syncline.engine.alerts.ways import LogWay, Way, WebhookWay, secret_bytes
 from syncline.model.copying import replace
 from syncline.model.errors import Misconfigured, SynclineError
 from syncline.ports import Clock, Expiry, System, Transport
-from syncline.runtime.clock import SystemClock
 from syncline.runtime.mail import MailWay, Smtp
-from syncline.runtime.transport import AiohttpTransport
 from syncline.sdk.ends import midnight_ms
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -138,17 +136,15 @@ class Tried(msgspec.Struct, frozen=True):
     said: str
 
 
-async def try_ways(alerts: AlertsConfig) -> list[Tried]:
+async def try_ways(alerts: AlertsConfig, clock: Clock, transport: Transport) -> list[Tried]:
     """Send a marked test message by every configured way."""
-    clock = SystemClock()
     tried = []
-    async with AiohttpTransport() as transport:
-        for way in alerts.ways(clock, transport):
-            message = trial(clock.now_ms(), f"test-{clock.now_ms()}")
-            try:
-                tried.append(Tried(way.name, ok=True, said=await way.send(message)))
-            except SynclineError as error:
-                tried.append(Tried(way.name, ok=False, said=str(error)))
+    for way in alerts.ways(clock, transport):
+        message = trial(clock.now_ms(), f"test-{clock.now_ms()}")
+        try:
+            tried.append(Tried(way.name, ok=True, said=await way.send(message)))
+        except SynclineError as error:
+            tried.append(Tried(way.name, ok=False, said=str(error)))
     return tried
 
 
