@@ -17,7 +17,7 @@ import math
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import accumulate
 from operator import mul
@@ -64,8 +64,7 @@ def exposure_h(age_h: float, half_life_h: float) -> float:
     return half_life_h / math.log(2) * (1.0 - math.pow(0.5, age_h / half_life_h))
 
 
-@dataclass(frozen=True, slots=True)
-class Sale:
+class Sale(NamedTuple):
     """What one order wanted of one SKU: the lines of the same SKU together."""
 
     at_ms: int
@@ -181,8 +180,7 @@ class Season:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Sales:
+class Sales(NamedTuple):
     """What one channel sold of one SKU.
 
     ``fast`` and ``slow`` are fading counts of sales, ``age_h`` the trade hours since the first one,
@@ -210,8 +208,7 @@ class Sales:
         if sizes[bucket] >= BUCKET_MAX:  # what happened once is not forgotten: 1 stays 1
             sizes = [(count + 1) // 2 for count in sizes]
         sizes[bucket] += 1
-        return replace(
-            self,
+        return Sales(
             at_ms=max(self.at_ms, sale.at_ms),
             age_h=self.age_h + passed_h,
             fast=self.fast * 0.5 ** (passed_h / FAST_H) + 1,

@@ -148,9 +148,8 @@ class Lane:
         _, operation, key, state, generation, _, not_before_ms = row
         if (queue := self._queues.get(operation)) is None or state == DeliveryState.RUNNING:
             return
-        if generation < max(queue.generation(key), self.stops.generation(operation, key)):
+        if generation < queue.generation(key) or not self.stops.touched(operation, key, generation):
             return
-        self.stops.forget(operation, key)
         if state in OPEN_STATES:
             self._put(row)
             urgent = self._operation(operation).urgent

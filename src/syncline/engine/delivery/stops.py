@@ -90,10 +90,15 @@ class Stops:
             difference,
         )
 
-    def generation(self, operation: str, key: str) -> int:
-        """How often a delivery had been touched when it was held back; 0 if it is not."""
+    def touched(self, operation: str, key: str, generation: int) -> bool:
+        """A delivery was touched, and whether it is held back is asked anew; false where it is, and was touched later."""
+        if not self._aside:
+            return True
         entry = self._aside.get((operation, key))
-        return 0 if entry is None else entry.generation
+        if entry is not None and generation < entry.generation:
+            return False
+        self.forget(operation, key)
+        return True
 
     def forget(self, operation: str, key: str) -> None:
         """A delivery was touched or has ended; whether it is held back is asked anew."""

@@ -34,6 +34,7 @@ AutoUnits = Callable[[Route, Sequence[str]], Awaitable[Mapping[str, int]]]
 # How long a number waits to be told where the channel's own order takes its units from; then it is written all the same.
 UNPLACED_WAIT_MS = 10_000
 UNIQUE_MS = 1_000  # how old the number of a one-of-a-kind SKU may become, whatever the route tolerates
+NO_BINDING: Row = ("", None, 0, 0, 0)  # of a number that was never read
 
 
 class Target(Struct, frozen=True):
@@ -219,36 +220,26 @@ class StockDeriver:
                     line.quantity for line in own if line.channel == route.sink and not line.location
                 )
             waiting = open_by_location(untaken[sku], [place for place, _ in known]) if sku in untaken else {}
-            rows: list[tuple[str, str, str, Row | None, int]] = []
+            first = len(targets)
             too_high = False
             for place, location in known:
                 key = stock_key(sku, location)
-                row = bindings.get(key)
-                quantity = number_to_write(contract, numbers.by_location[place], waiting.get(place, 0))
-                too_high = too_high or (row is not None and row[1] is not None and row[1] > quantity)
-                rows.append((place, location, key, row, quantity))
-            most = numbers
-            # Where the channel holds no more than that, it does not matter how many may be right.
-            if too_high and any(map(doubt, lines)):
-                most = scene.number(sku, leave_out=doubt)
-            for place, location, key, row, quantity in rows:
-                back = waiting.get(place, 0)
+                shown = numbers.by_location[place]
+                quantity = number_to_write(contract, shown, waiting.get(place, 0))
+                _, there, lost, rev, _ = bindings.get(key, NO_BINDING)
+                too_high = too_high or (there is not None and there > quantity)
                 targets.append(
                     Target(
-                        key=key,
-                        sku=sku,
-                        location=location,
-                        quantity=quantity,
-                        held=None if row is None else row[1],
-                        unseen=0 if row is None else row[2],
-                        rev=0 if row is None else row[3],
-                        unplaced=unplaced,
-                        at_most=quantity
-                        if most is numbers
-                        else number_to_write(contract, most.by_location[place], back),
-                        added_back=quantity - numbers.by_location[place],
-                    ),
+                        key, sku, location, quantity, there, lost, rev, unplaced, quantity, quantity - shown
+                    )
                 )
+            # Where the channel holds no more than that, it does not matter how many may be right.
+            if too_high and any(map(doubt, lines)):
+                most = scene.number(sku, leave_out=doubt).by_location
+                targets[first:] = [
+                    replace(one, at_most=number_to_write(contract, most[place], waiting.get(place, 0)))
+                    for one, (place, _) in zip(targets[first:], known, strict=True)
+                ]
         ended = set(map(id, done))
         # A line that is taken from where this route sells nothing waits for no figure of this route.
         here = {"", *route.locations}
