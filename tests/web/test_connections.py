@@ -143,3 +143,35 @@ async def test_what_is_no_http_writes_no_lines(capfd):
             writer.write(nonsense)
             assert (await said(reader)).startswith(b"HTTP/1.1 400")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+async def test_who_still_waits_when_the_service_stops_is_refused_and_no_log_has_a_traceback(
+    begun, caplog, capfd
+):
+    """As a webhook does whose store is away: it comes again, and what was not promised is not lost."""
+    arrived = asyncio.Event()
+
+    async def waits(scope, receive, send):
+        if begun:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"first", "more_body": True})
+        arrived.set()
+        await asyncio.Event().wait()
+
+    listener = Listener(waits, "127.0.0.1", 0)
+    listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 0\r\n\r\n")
+    await arrived.wait()
+    _, answer = await asyncio.gather(listener.stop(), said(reader))
+    writer.close()
+    logged = caplog.text + capfd.readouterr().err
+    if begun:
+        assert "Traceback" not in logged
+        assert b"first" in answer and not answer.endswith(b"0\r\n\r\n"), (
+            "a piece of an answer is not the whole"
+        )
+    else:
+        assert logged == ""
+        assert answer.startswith(b"HTTP/1.1 503") and b"retry-after: 5" in answer

@@ -14,7 +14,7 @@ from random import Random
 
 import structlog
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncline.engine.alerts.watch import Watch
 from syncline.engine.engine import Engine
@@ -34,6 +34,22 @@ from syncline.web.app import WebApp, build_app
 from syncline.web.connections import Connection
 
 STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight included
+ANSWER_S = 2.5  # of it, for requests that are being answered
+STOPPING = b'{"message":"stopping"}'
+STOPPED: tuple[Message, Message] = (
+    {
+        "type": "http.response.start",
+        "status": 503,
+        "headers": [
+            (b"content-length", str(len(STOPPING)).encode()),
+            (b"content-type", b"application/json"),
+            (b"cache-control", b"no-store"),
+            (b"connection", b"close"),
+            (b"retry-after", b"5"),
+        ],
+    },
+    {"type": "http.response.body", "body": STOPPING},
+)
 
 log = structlog.get_logger(__name__)
 
@@ -60,6 +76,30 @@ class _Quiet(uvicorn.Server):
         yield
 
 
+class _Ending:
+    """An app whose requests end when it is stopped. One that waited for the store is refused then: nothing was promised."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self.stopping = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        begun = False
+
+        async def told(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, told)
+        except asyncio.CancelledError:
+            if not self.stopping:
+                raise
+            for message in () if begun else STOPPED:
+                await send(message)
+
+
 class Listener:
     """An ASGI app on a port of this machine, inside the running loop."""
 
@@ -77,8 +117,9 @@ class Listener:
             ) from error
         self.host = host
         self.port: int = self._socket.getsockname()[1]
+        self._app = _Ending(app)
         config = uvicorn.Config(
-            app,
+            self._app,
             log_level="error",  # what is no HTTP is worth no line: anybody could write any number
             access_log=False,
             lifespan="off",
@@ -106,10 +147,13 @@ class Listener:
         return self._task
 
     async def stop(self) -> None:
-        """Stop accepting, let answers end, close."""
+        """Stop accepting, let answers end, refuse what waits longer, close."""
         self._server.should_exit = True
-        if self._task is not None:
-            await asyncio.wait([self._task], timeout=5.0)
+        if self._task is not None and not (await asyncio.wait([self._task], timeout=ANSWER_S))[0]:
+            self._app.stopping = True
+            for request in list(self._server.server_state.tasks):
+                request.cancel()
+            await asyncio.wait([self._task], timeout=ANSWER_S)
         self._socket.close()
 
 
