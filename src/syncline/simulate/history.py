@@ -212,28 +212,18 @@ class _Reader:
         self._cells = itemgetter(*(at.get(name, -1) for name in COLUMNS))
         self._priced = "unit_price" in at
         self._gathered: dict[str, _Gathered] = {}
+        self._lettered = 0  # lines of a SKU that does not begin with a digit
         self._zone: str | None = None
         self._moments: dict[str, tuple[int | None, str]] = {}  # with the zone as it is written
 
     def read(self, orders_max: int) -> History:
         """All lines, or those of the first orders."""
-        number, begins = 0, 2  # the head was read before
-        for row in self._lines():
-            number, begins = (
-                begins,
-                self._rows.line_num + 2,
-            )  # a cell may have several lines: its row's first is named
-            if not row:
-                continue
-            if len(row) > self._width:
-                self.history.skip("more cells than columns", number)
-                continue
-            row.extend(
-                [""] * (self._width - len(row) + 1)
-            )  # the last is what a column that is not there says
-            cells = list(map(str.strip, self._cells(row)))
-            if not self._take(cells, number, orders_max):
-                break
+        try:
+            self._take_rows(orders_max)
+        except csv.Error as error:
+            raise Misconfigured(
+                f"--orders {self._path}: line {self._rows.line_num + 1} is no CSV: {error}"
+            ) from error
         self._settle_doubts()
         orders = sorted(
             ((order_id, one) for order_id, one in self._gathered.items() if one.lines),
@@ -250,23 +240,26 @@ class _Reader:
         ]
         return self.history
 
-    def _lines(self) -> Iterator[list[str]]:
-        """Row by row.
-
-        Raises:
-            Misconfigured: a line is no CSV.
-        """
-        try:
-            yield from self._rows
-        except csv.Error as error:
-            raise Misconfigured(
-                f"--orders {self._path}: line {self._rows.line_num + 1} is no CSV: {error}"
-            ) from error
+    def _take_rows(self, orders_max: int) -> None:
+        number, begins = 0, 2  # the head was read before
+        for row in self._rows:
+            # A cell may have several lines: its row's first is named.
+            number, begins = begins, self._rows.line_num + 2
+            if not row:
+                continue
+            missing = self._width - len(row)
+            if missing < 0:
+                self.history.skip("more cells than columns", number)
+                continue
+            row.extend([""] * missing)
+            row.append("")  # what a column that is not there says
+            if not self._take(list(map(str.strip, self._cells(row))), number, orders_max):
+                break
 
     def _take(self, cells: list[str], number: int, orders_max: int) -> bool:
         """Take one line in; false once enough orders are known."""
         order_id, placed_at, sku, title, units, cost, customer, country = cells
-        doubt = _doubt(order_id, sku)
+        doubt = "" if order_id[:1].isdigit() and sku[:1].isdigit() else _doubt(order_id, sku)
         if doubt and (self._goods == "digits" or doubt in (NO_SKU, NO_ID)):
             self.history.skip(doubt, number)
             return True
@@ -287,7 +280,7 @@ class _Reader:
                 return True
             at_ms = order.at_ms
             self.history.notice("line without a moment (that of its order counts)", number)
-        else:
+        elif zone != self._zone:
             self._look_at_zone(zone, number)
         if order is None:
             if orders_max and len(self._gathered) >= orders_max:
@@ -302,18 +295,18 @@ class _Reader:
                 return True
             self.history.notice("line that is in its order already (--drop-repeats leaves them out)", number)
         order.seen.add(line)
-        if doubt and self._goods == "auto":
-            order.doubtful.append((line, doubt, number))
+        if doubt:
+            self._lettered += not sku[:1].isdigit()
+            if self._goods == "auto":
+                order.doubtful.append((line, doubt, number))
         order.lines.append(line)
         return True
 
     def _settle_doubts(self) -> None:
         """Leave out what is of the data set's own dirt, if the file is of its form."""
-        ids, skus, lines = 0, 0, 0
-        for order_id, one in self._gathered.items():
-            ids += order_id[:1].isdigit()
-            skus += sum(line.sku[:1].isdigit() for line in one.lines)
-            lines += len(one.lines)
+        ids = sum(order_id[:1].isdigit() for order_id in self._gathered)
+        lines = sum(len(one.lines) for one in self._gathered.values())
+        skus = lines - self._lettered
         for one in self._gathered.values():
             for line, doubt, number in one.doubtful:
                 is_of_form = (
@@ -342,8 +335,6 @@ class _Reader:
         return found
 
     def _look_at_zone(self, zone: str, number: int) -> None:
-        if zone == self._zone:
-            return
         if self._zone is None:
             self._zone = zone
             return
