@@ -65,16 +65,18 @@ class Looking:
     ) -> list[tuple[Item, Outcome]]:
         """The same outcomes; what was refused because an attempt before this one has taken effect after all is done.
 
-        That one was looked for in vain: it was late, by a vendor or by a process of ours that stood still.
+        That one was looked for in vain: it was late, by a vendor or by a process of ours that stood still. Where the
+        vendor cannot say just now, the outcome is not known.
         """
-        if not self._system.sink.operations[operation].look_up:
+        rules = self._system.sink.operations[operation]
+        if not rules.look_up:
             return list(answered)
         told = []
         for item, outcome in answered:
             again = item.key in known and known[item.key][7] > 0
             if outcome.result is Result.REJECTED and again and not getattr(item.payload, "external_id", ""):
-                found = await self.later(operation, item, 0)
-                told.append((item, found if found.result is Result.DONE else outcome))
+                found = await self.later(operation, item, rules.look_up_window_ms)
+                told.append((item, found if found.result in (Result.DONE, Result.UNKNOWN) else outcome))
             else:
                 told.append((item, outcome))
         return told
