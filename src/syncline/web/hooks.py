@@ -133,12 +133,12 @@ class Hooks:
 
 
 async def _send(send: Send, answer: Answer) -> None:
-    for message in _messages(answer):
+    for message in messages_of(answer):
         await send(message)
 
 
 @lru_cache(maxsize=64)
-def _messages(answer: Answer) -> tuple[Message, Message]:
+def messages_of(answer: Answer) -> tuple[Message, Message]:
     """An answer as ASGI has it. Nearly all are "stored", which needs no words and so one write to the socket."""
     body = b"" if answer.status == HTTPStatus.OK else msgspec.json.encode({"message": answer.message})
     if answer.text:

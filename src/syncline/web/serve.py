@@ -17,6 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from syncline.engine.alerts.watch import Watch
+from syncline.engine.capture.ingress import Answer
 from syncline.engine.engine import Engine
 from syncline.engine.failpoints import arm_from
 from syncline.engine.operations import NotPossible, Operations
@@ -32,24 +33,11 @@ from syncline.runtime.transport import AiohttpTransport
 from syncline.web.access import Access, login_link, private_file
 from syncline.web.app import WebApp, build_app
 from syncline.web.connections import Connection
+from syncline.web.hooks import messages_of
 
 STOP_S = 9.0  # a clean stop takes less than ten seconds, calls in flight included
 ANSWER_S = 2.5  # of it, for requests that are being answered
-STOPPING = b'{"message":"stopping"}'
-STOPPED: tuple[Message, Message] = (
-    {
-        "type": "http.response.start",
-        "status": 503,
-        "headers": [
-            (b"content-length", str(len(STOPPING)).encode()),
-            (b"content-type", b"application/json"),
-            (b"cache-control", b"no-store"),
-            (b"connection", b"close"),
-            (b"retry-after", b"5"),
-        ],
-    },
-    {"type": "http.response.body", "body": STOPPING},
-)
+STOPPING = Answer(503, "stopping", retry_after_s=5)
 
 log = structlog.get_logger(__name__)
 
@@ -96,7 +84,7 @@ class _Ending:
         except asyncio.CancelledError:
             if not self.stopping:
                 raise
-            for message in () if begun else STOPPED:
+            for message in () if begun else messages_of(STOPPING):
                 await send(message)
 
 

@@ -1333,7 +1333,6 @@ WHERE reference = :reference AND state IN ('ordered', 'contained')
             AND b.version >= credit_claim.version))
 RETURNING account;
 
--- What the last full read that was judged must contain need not be looked at any more.
 -- name: credit_settling
 -- The accounts of which ``credit_settle`` would settle any, so that they are marked together with it.
 SELECT DISTINCT account FROM credit_claim
@@ -1344,6 +1343,7 @@ WHERE system = :system AND state IN ('open', 'confirmed', 'ordered') AND state =
 ORDER BY account LIMIT :limit;
 
 -- name: credit_settle
+-- What the last full read that was judged must contain need not be looked at any more.
 UPDATE credit_claim SET state = 'contained'
 WHERE system = :system AND account = :account AND state IN ('open', 'confirmed', 'ordered') AND state = 'ordered'
     AND (amount = 0 OR our_stamp_ms BETWEEN 1 AND :contains_ms)
