@@ -5,10 +5,14 @@ from __future__ import annotations
 import gc
 import logging
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, NoReturn
 
 import pytest
 import structlog
+
+from syncline.engine.engine import Engine
 
 SEEDS = range(1, 201)
 PAIR_SEEDS = range(1, 3)
@@ -50,11 +54,63 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="SEED, ERP or CHANNEL name others"))
 
 
+# What code raises that is wrong; what it plans to raise are errors of its own.
+MISTAKES = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, TypeError, ValueError)
+_broken: list[str] = []
+
+
+def _mistakes_of(error: BaseException | None) -> Iterator[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        for part in error.exceptions:
+            yield from _mistakes_of(part)
+    elif isinstance(error, MISTAKES):
+        yield error
+
+
+def _note(error: BaseException | None) -> None:
+    for mistake in _mistakes_of(error):
+        at = mistake.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        where = f"{at.tb_frame.f_code.co_filename}:{at.tb_lineno}" if at is not None else "somewhere"
+        _broken.append(f"{where}: {type(mistake).__name__}: {mistake}")
+
+
+def _note_logged(logger: Any, method: str, event: dict[str, Any]) -> NoReturn:
+    told = event.get("exc_info")
+    _note(told if isinstance(told, BaseException) else sys.exc_info()[1] if told else None)
+    raise structlog.DropEvent
+
+
+@pytest.fixture(autouse=True)
+def _nothing_breaks(monkeypatch):
+    """No part of Syncline raises what nobody planned, least of all one that was given a mistake.
+
+    Of an engine that dies of a ``TypeError`` every checker says that nothing agrees: then a mutant that no longer
+    fits what it changes is caught, and proves nothing.
+    """
+    run = Engine.run
+
+    async def noted(self: Engine) -> None:
+        try:
+            await run(self)
+        except Exception as error:
+            _note(error)
+            raise
+
+    monkeypatch.setattr(Engine, "run", noted)
+    _broken.clear()
+    yield
+    assert not _broken, "\n".join(dict.fromkeys(_broken))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _fast():
     """No log lines by the thousand, and a collector that does not walk the libraries again and again."""
     before = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR), processors=[_note_logged]
+    )
     gc.collect()
     gc.freeze()
     thresholds = gc.get_threshold()

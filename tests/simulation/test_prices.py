@@ -16,7 +16,7 @@ from syncline.simulate import simulation
 from syncline.simulate.simulation import Plan, Report, Simulation
 
 STORY = Plan(prices=True, orders=20, skus=20, minutes=60, kills=4, asides=2)
-SEEDS = range(1, 11)
+SEEDS = range(1, 6)
 
 pytestmark = pytest.mark.simulation
 
@@ -100,7 +100,8 @@ def skips_what_a_read_found(patch):
                 return getattr(store, name)
 
             async def append(self, events, **rest):
-                return await store.append(events[:-1] if third else events, **rest)
+                kept = events[:-1] if third else events
+                return [*await store.append(kept, **rest), *[None] * (len(events) - len(kept))]
 
         self._store = Forgets()
         try:
