@@ -54,12 +54,17 @@ class Modes:
     def __init__(self, sinks: Mapping[str, str] | None = None, rows: Iterable[Row] = ()) -> None:
         self._sinks = dict(sinks or {})
         self.all: tuple[Mode, ...] = ()
+        self._rows: tuple[Row, ...] = ()
         self._open: dict[tuple[str, str], Mode] = {}
         self._live_since: dict[str, int] = {}
         self.replace(rows)
 
     def replace(self, rows: Iterable[Row]) -> set[str]:
         """Believe these rows from now on; returns the routes that are stopped otherwise than before."""
+        rows = tuple(rows)
+        if rows == self._rows:  # every time but once in a while
+            return set()
+        self._rows = rows
         before = {name: self.stop_of(name) for name in self._sinks}
         self.all = tuple(Mode(*row) for row in rows)
         self._open = {(mode.subject, mode.mode): mode for mode in self.all if mode.until_ms is None}
