@@ -181,14 +181,14 @@ def takes_what_others_wrote_for_units_that_fell(patch: pytest.MonkeyPatch) -> No
 # passes all of them. The first that shows it ends the search, so a long list costs a caught one nothing.
 SOME_SEEDS = (8, 5, 3, 9, 1, 2, 7, 6, 11, 12)
 MUTANTS = {
-    retries_without_look_up: (Plan(), SOME_SEEDS),
+    retries_without_look_up: (Plan(), (3, *SOME_SEEDS)),
     forgets_idempotency_keys: (Plan(), (5, *SOME_SEEDS)),
     resends_after_a_restart: (Plan(kills=6), (5, *SOME_SEEDS)),
-    flies_twice: (Plan(kills=0, troubles=("requests slow",)), (9, 1, 16, *SOME_SEEDS)),
+    flies_twice: (Plan(kills=0, troubles=("requests slow",)), (16, 3, 26, *SOME_SEEDS)),
     publishes_one_too_many: (Plan(), SOME_SEEDS),
     ignores_the_overlap: (Plan(kills=0, troubles=("search lags", "subscriptions removed")), (2, 1, 3)),
-    drops_what_is_parked: (Plan(), (11, 14, 18, 22)),
-    answers_before_it_stores: (Plan(), SOME_SEEDS),
+    drops_what_is_parked: (Plan(), (18, 22, 1, 9)),
+    answers_before_it_stores: (Plan(), (11, 4, *SOME_SEEDS)),
     takes_a_fall_for_the_number_to_beat: (Plan(kills=0, faults=False, asides=20), (1, 2, 3)),
     skips_what_a_read_found: (
         Plan(kills=0, troubles=("webhooks lost", "pushes lost", "subscriptions removed")),
@@ -197,7 +197,7 @@ MUTANTS = {
     forgets_who_paused_what: (Plan(switches=True, asides=0), SOME_SEEDS),
     sends_again_while_stopped: (
         Plan(switches=True, asides=0, kills=0, troubles=("answers lost", "shop fails after")),
-        (2, 15, 20, 1, 6, 8, 13),
+        (13, 5, 14, 18),
     ),
     starts_before_it_knows_what_is_stopped: (Plan(switches=True, asides=0), SOME_SEEDS),
     forgets_what_waited_for_a_pause: (Plan(switches=True, asides=0), SOME_SEEDS),

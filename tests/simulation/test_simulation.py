@@ -21,8 +21,7 @@ CHANGES_MIN = 1_000
 FAULTS_MIN = 30
 KINDS_MIN = 10
 KILLS_MIN = 2
-# Twice a hundred of these fit into the time of a test run.
-STORY = Plan(orders=58, minutes=31)
+STORY = Plan()  # as small as the least of two hundred seeds allows
 # Staff change no numbers here: beside another connector that writes them nobody can tell whose a change is.
 SWITCHES = Plan(switches=True, asides=0)
 REPLAYED = (3, 11, 42)
@@ -83,7 +82,7 @@ def test_a_seed_gives_the_same_report_in_any_process(environment):
     assert reports[0].count("violations: []") == len(REPLAYED)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
+@pytest.mark.parametrize("number", [1, 2])
 def test_trade_without_faults_raises_no_alarm(number):
     report = Simulation(number, Plan(faults=False, kills=0, second_thoughts=False, asides=0)).run()
     assert report.violations == [], told(report)
@@ -128,14 +127,14 @@ def test_what_staff_set_aside_in_the_shop_is_shown_nowhere(number):
     assert staff.edits
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1])
 def test_ten_restarts_with_nothing_to_do_have_no_effect(number):
     report = Simulation(number, Plan(orders=30, minutes=20, restarts=10)).run()
     assert report.violations == [], told(report)
     assert report.kills["idle"] == 10
 
 
-@pytest.mark.parametrize("number", range(1, 13))
+@pytest.mark.parametrize("number", range(1, 7))
 def test_nothing_is_written_while_stopped_and_everything_agrees_afterwards(number, record_property):
     """From shadow to live, paused and resumed at random, under faults and kills."""
     report = Simulation(number, SWITCHES).run()

@@ -16,7 +16,7 @@ from syncline.simulate.simulation import Plan, Simulation
 pytestmark = pytest.mark.simulation
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize("number", [1, 2])
 def test_pieces_are_ordered_and_counted_whatever_unit_the_account_sells_by(number, monkeypatch):
     sides: list[NetSuiteSide] = []
     plain = NetSuiteSide.add_item

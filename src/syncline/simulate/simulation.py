@@ -73,9 +73,9 @@ FAILPOINTS = (
 class Plan:
     """How much happens in one simulation."""
 
-    orders: int = 75
+    orders: int = 53
     skus: int = 40
-    minutes: int = 40
+    minutes: int = 29
     kills: int = 2  # each is followed by another one during recovery, every third time
     faults: bool = True
     troubles: tuple[str, ...] = ()  # only these; empty: all of them
