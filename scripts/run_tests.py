@@ -59,23 +59,29 @@ class Result:
 
 
 class Runner:
-    """Runs commands, showing and keeping what they print, inside a time limit."""
+    """Runs commands, keeping what they print and, unless ``quiet``, showing it, inside a time limit."""
 
-    def __init__(self, stage: str, deadline: float) -> None:
-        self._log_path = OUT / f"{stage}.log"
-        self._log_path.write_text("")
+    def __init__(self, stage: str, deadline: float, *, quiet: bool = False, nice: int = 0) -> None:
+        self.log_path = OUT / f"{stage}.log"
+        self.log_path.write_text("")
         self._deadline = deadline
+        self._quiet = quiet
+        self._nice = nice
+        self._process: subprocess.Popen[str] | None = None
         self.timed_out = False
 
     def run(self, command: Sequence[str | Path], *, limit_s: float, cwd: Path = ROOT) -> int:
         """Run ``command``; return its exit status. One that overstays is killed with its children."""
         words = [str(word) for word in command]
         env = dict(os.environ, PATH=f"{BIN}{os.pathsep}{os.environ['PATH']}", PYTHONUNBUFFERED="1")
+        # Where it is set, every worker and every process a test starts compiles all of its source anew.
+        env.pop("PYTHONDONTWRITEBYTECODE", None)
         shown = " ".join(word.replace(f"{ROOT}/", "") for word in words)
-        with self._log_path.open("a") as log:
+        with self.log_path.open("a") as log:
             self._say(log, f"$ {shown}\n")
-            process = subprocess.Popen(
-                words,
+            # A group, not a session: Linux shares its cores between sessions whatever the niceness in them.
+            self._process = process = subprocess.Popen(
+                [*(["nice", "-n", str(self._nice)] if self._nice else []), *words],
                 cwd=cwd,
                 env=env,
                 stdin=subprocess.DEVNULL,
@@ -83,7 +89,7 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
-                start_new_session=True,
+                process_group=0,
             )
             # A thread reads, because a grandchild that outlives a kill may hold the pipe open for ever.
             reader = threading.Thread(target=self._copy, args=(process, log), daemon=True)
@@ -93,30 +99,31 @@ class Runner:
                 status = process.wait(allowed_s)
             except subprocess.TimeoutExpired:
                 self.timed_out = True
-                self._kill(process)
+                self.kill()
                 status = process.wait()
             except BaseException:
-                self._kill(process)
+                self.kill()
                 raise
             reader.join(5)
             if self.timed_out:
                 self._say(log, f"killed after {allowed_s:.0f} s\n")
         return status
 
-    @staticmethod
-    def _kill(process: subprocess.Popen[str]) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    def kill(self) -> None:
+        """End what runs, with its children."""
+        if self._process is not None and self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     def _copy(self, process: subprocess.Popen[str], log: TextIO) -> None:
         assert process.stdout is not None
         for line in process.stdout:
             self._say(log, line)
 
-    @staticmethod
-    def _say(log: TextIO, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+    def _say(self, log: TextIO, text: str) -> None:
+        if not self._quiet:
+            sys.stdout.write(text)
+            sys.stdout.flush()
         if not log.closed:
             log.write(text)
 
@@ -268,6 +275,8 @@ STAGES: dict[str, Callable[[Runner], Result]] = {
     "suitescript": suitescript,
     "examples": examples,
 }
+# A stage of servers and browsers waits for half of its time. It runs beside one that only computes and gives way.
+BESIDE = {"simulation": "acceptance"}
 SETS = {
     "all": [name for name in STAGES if name != "everyday"],
     "everyday": ["lint", "format", "types", "imports", "everyday"],
@@ -284,13 +293,51 @@ def main(words: Sequence[str]) -> int:
     os.chdir(ROOT)
     OUT.mkdir(exist_ok=True)
     started = time.monotonic()
+    deadline = started + TOTAL_LIMIT_S
     results: dict[str, Result] = {}
     for name in names:
-        print(f"\n=== {name} ===", flush=True)
-        stage_started = time.monotonic()
-        results[name] = STAGES[name](Runner(name, started + TOTAL_LIMIT_S))
-        results[name].seconds = time.monotonic() - stage_started
+        if name in results:
+            continue
+        beside = BESIDE.get(name)
+        if beside in names and beside not in results:
+            results |= run_both(name, beside, deadline)
+        else:
+            print(f"\n=== {name} ===", flush=True)
+            results[name] = run_stage(name, Runner(name, deadline))
     return summarise(results, time.monotonic() - started)
+
+
+def run_stage(name: str, runner: Runner) -> Result:
+    """Run one stage and say how long it took."""
+    started = time.monotonic()
+    result = STAGES[name](runner)
+    result.seconds = time.monotonic() - started
+    return result
+
+
+def run_both(name: str, beside: str, deadline: float) -> dict[str, Result]:
+    """Run ``name``, shown and giving way, and ``beside``, shown when both have ended."""
+    results: dict[str, Result] = {}
+    other = Runner(beside, deadline, quiet=True)
+
+    def run_other() -> None:
+        try:
+            results[beside] = run_stage(beside, other)
+        except BaseException as error:  # noqa: BLE001 - a thread's is nobody's; this one's is a failure
+            results[beside] = Result()
+            results[beside].fail(f"{type(error).__name__}: {error}")
+
+    thread = threading.Thread(target=run_other, daemon=True)
+    print(f"\n=== {name}, and beside it {beside}: out/{beside}.log ===", flush=True)
+    thread.start()
+    try:
+        results[name] = run_stage(name, Runner(name, deadline, nice=10))
+        thread.join()
+    except BaseException:
+        other.kill()
+        raise
+    print(f"\n=== {beside} ===\n{other.log_path.read_text()}", end="", flush=True)
+    return {name: results[name], beside: results[beside]}
 
 
 def summarise(results: dict[str, Result], seconds: float) -> int:
