@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from scripts.run_tests import FOLDERS, SERVERS
 
 ROOT = Path(__file__).resolve().parents[2]
 SRC = ROOT / "src" / "syncline"
@@ -233,6 +234,20 @@ def pinned(name: str) -> dict[str, str]:
         assert match[1] not in found, f"{name}.txt: {match[1]} twice"
         found[match[1]] = match[2]
     return found
+
+
+def test_a_test_stands_where_its_stage_looks_for_it():
+    """A stage looks for its markers in a few folders only; the stage of all others leaves them out."""
+    of_servers = SERVERS.split(" or ")
+    wrong = [
+        f"{path.relative_to(ROOT)}: {marker}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for marker in re.findall(r"\bmark\.(\w+)", path.read_text())
+        if marker in (*of_servers, "simulation")
+        for stage in ["acceptance" if marker in of_servers else "simulation"]
+        if not any(path.is_relative_to(ROOT / folder) for folder in FOLDERS[stage])
+    ]
+    assert wrong == []
 
 
 def test_the_requirement_files_agree():
