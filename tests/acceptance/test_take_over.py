@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from tests.ports import free_ports
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.slow, pytest.mark.timeout(480)]
 
@@ -29,30 +29,12 @@ def commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line]
 
 
-def free_ports() -> tuple[int, int]:
-    """Two ports that follow one another, and nobody uses."""
-    for _ in range(50):
-        with ExitStack() as stack:
-            first = stack.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            try:
-                stack.enter_context(socket.socket()).bind(("127.0.0.1", port + 1))
-            except OSError:
-                continue
-            return port, port + 1
-    raise AssertionError("no two ports are free")
-
-
 class Stranger:
     """Somebody at two terminals who does what the page says."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shop, erp = free_ports()
-        with socket.socket() as one:
-            one.bind(("127.0.0.1", 0))
-            server = one.getsockname()[1]
+        self.shop, erp, server = free_ports(3)
         self._ports = {"9101": self.shop, "9102": erp, "9100": server}
         (folder / "examples").mkdir()
         for name in ("past.toml", "past_central.toml"):

@@ -7,13 +7,14 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections import deque
 from pathlib import Path
+
+from tests.ports import free_ports
 
 READY = "database system is ready to accept connections"
 ROLE = "syncline"  # what the tests connect as: nobody special
@@ -130,9 +131,7 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it says that it is ready."""
         if not self.port:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                self.port = probe.getsockname()[1]
+            (self.port,) = free_ports()
         self._process = subprocess.Popen(
             self._command(
                 "postgres",

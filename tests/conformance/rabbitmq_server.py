@@ -6,13 +6,14 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
 from collections import deque
 from pathlib import Path
+
+from tests.ports import free_ports
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")  # the one in /usr/sbin changes the user
 READY = "Starting broker... completed"
@@ -30,12 +31,6 @@ class NoBrokerError(Exception):
     """No RabbitMQ can be started here; the message says why."""
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 class RabbitServer:
     """One running node. ``url`` is its only user's."""
 
@@ -43,7 +38,7 @@ class RabbitServer:
         if not PROGRAM.exists():
             raise NoBrokerError("RabbitMQ is not installed (apt-get install rabbitmq-server)")
         self.folder = Path(tempfile.mkdtemp(prefix="syncline-mq-"))
-        self.port, self._distribution, self._names = (_free_port() for _ in range(3))
+        self.port, self._distribution, self._names = free_ports(3)
         self.url = f"amqp://guest:guest@127.0.0.1:{self.port}/"
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None

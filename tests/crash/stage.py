@@ -10,7 +10,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,6 +20,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import apsw
+from tests.ports import free_ports
 
 from syncline.connectors.shopify.simulator.app import HttpApp
 from syncline.engine.leases import TTL_MS
@@ -55,12 +55,6 @@ def failpoints() -> list[str]:
         for name in re.findall(r'^\s+failpoint\("([^"]+)"\)', path.read_text(encoding="utf-8"), re.MULTILINE):
             found[name] = None
     return list(found)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Watched:
@@ -229,7 +223,7 @@ class Stage:
 
     def settle(self) -> None:
         """Have what is started next listen on a port that was free, as on a machine of its own."""
-        port = free_port()
+        (port,) = free_ports()
         self.url = f"http://127.0.0.1:{port}"
         server = ServerConfig(port=port, public_url=self.url, secret=self._secret)
         self._pickled.write_bytes(pickle.dumps(replace(self.config, server=server)))

@@ -6,11 +6,11 @@ import asyncio
 import os
 import re
 import shutil
-import socket
 import threading
 from pathlib import Path
 
 import pytest
+from tests.ports import free_ports
 from tests.web.proofs import prove_some
 from tests.web.support import (
     hold_some,
@@ -49,9 +49,7 @@ class Server:
 
     def __init__(self, make=make_site) -> None:
         self._make = make
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        (self.port,) = free_ports()
         self.url = f"http://127.0.0.1:{self.port}"
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
