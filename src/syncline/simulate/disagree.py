@@ -136,7 +136,10 @@ class Disagreement:
             assert there is not None
             wanted = self._world.shop.orders[order_id].cancelled_ms is None
             # Goods that had left before the shop cancelled stay on the ERP's order; cancelled in both, it takes nothing.
-            takes = wanted or self._world.trade.overtaken(order_id, self._world.erp_side.order(there))
+            overtaken = self._world.trade.overtaken(order_id, self._world.erp_side.order(there))
+            takes = wanted or overtaken
+            if wanted and overtaken:  # the ERP refused the cut: a person has to look at that order already
+                continue
             self._undo.append(self._hand.rename(there, reference_of(SHOP, f"9{order_id}") if n else ""))
             if n and takes:
                 expected.add((f"9{order_id}", Cause.UNKNOWN_TO_SHOP))
@@ -171,9 +174,12 @@ async def prove(
 
 
 def explained(world: World, found: Found) -> bool:
-    """Whether a difference is true and nobody's fault: goods had left for an order that was cut or cancelled later."""
+    """Whether a difference is true and nobody's fault: goods had left for an order that was cut or cancelled later.
+
+    Where the ERP refused the cut, that refusal is what a proof names.
+    """
     key, cause = found
-    if cause != Cause.WRONG_LINES or not key.isdigit():
+    if cause not in (Cause.WRONG_LINES, Cause.REJECTED_WRITE) or not key.isdigit():
         return False
     erp_id = world.erp_side.find(reference_of(SHOP, key))
     return erp_id is not None and world.trade.overtaken(int(key), world.erp_side.order(erp_id))
