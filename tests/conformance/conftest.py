@@ -23,6 +23,14 @@ def postgres():
     server.close()
 
 
+@pytest.fixture(scope="session")
+def emptied(postgres):
+    """A schema of that server which is as new whenever it is asked for."""
+    from tests.conformance.emptied import Emptied
+
+    return Emptied(postgres.dsn)
+
+
 @pytest.fixture
 def schema():
     """A name that no other test of this server uses."""

@@ -25,14 +25,13 @@ pytestmark = pytest.mark.postgres
 
 class TestPostgres(StoreConformance):
     @pytest.fixture(autouse=True)
-    def _server(self, postgres, schema):
+    def _server(self, postgres, emptied):
         self.server = postgres
-        self.schema = schema
-        self.count = 0
+        self.emptied = emptied
 
     @asynccontextmanager
     async def store(self):
-        self.count += 1
+        self.schema = await self.emptied.as_new()
         self.current = await self.open()
         try:
             yield self.current
@@ -40,7 +39,7 @@ class TestPostgres(StoreConformance):
             await self.current.close()
 
     async def open(self):
-        return await PostgresStore.open(self.server.dsn, now_ms=T0, schema=f"{self.schema}_{self.count}")
+        return await PostgresStore.open(self.server.dsn, now_ms=T0, schema=self.schema)
 
     async def reopen(self, store):
         await store.close()
