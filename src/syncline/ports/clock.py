@@ -58,9 +58,16 @@ async def within(clock: Clock, seconds: float, work: Awaitable[T]) -> T:
     """
     doing = asyncio.ensure_future(work)
     doing.add_done_callback(_heed)
-    limit = asyncio.ensure_future(clock.sleep(seconds))
+    ended = asyncio.get_running_loop().create_future()
+
+    def end(_: object = None) -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    doing.add_done_callback(end)
+    limit = clock.after(seconds, end)
     try:
-        await asyncio.wait((doing, limit), return_when=asyncio.FIRST_COMPLETED)
+        await ended
         if not doing.done():
             raise Late
         return doing.result()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +11,19 @@ from starlette.types import ASGIApp
 
 from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Request, Response, Transport
+
+
+@lru_cache(maxsize=256)
+def _raw_name(name: str) -> bytes:
+    """A header's name as it goes over the wire."""
+    return name.lower().encode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _server(netloc: str) -> tuple[str, int]:
+    """Host and port."""
+    parts = urlsplit(f"//{netloc}")
+    return parts.hostname or "", parts.port or 443
 
 
 class AsgiTransport(Transport):
@@ -35,7 +49,7 @@ class AsgiTransport(Transport):
         if app is None:
             raise Retryable(f"connection refused: {parts.netloc}")
         headers = [(b"host", parts.netloc.encode())]
-        headers += [(k.lower().encode("latin-1"), v.encode("latin-1")) for k, v in request.headers.items()]
+        headers += [(_raw_name(k), v.encode("latin-1")) for k, v in request.headers.items()]
         headers.append((b"content-length", str(len(request.body)).encode()))
         scope: dict[str, Any] = {
             "type": "http",
@@ -49,7 +63,7 @@ class AsgiTransport(Transport):
             "root_path": "",
             "headers": headers,
             "client": ("127.0.0.1", 0),
-            "server": (parts.hostname or "", parts.port or 443),
+            "server": _server(parts.netloc),
             "state": {},
         }
         sent = False
