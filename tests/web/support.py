@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -58,6 +58,10 @@ class StillClock:
         if self.moves:
             self.at_ms += round(max(0.0, seconds) * 1000)
         await asyncio.sleep(0)  # noqa: TID251 (this is a clock)
+
+    def after(self, seconds: float, call: Callable[[], None]) -> SimpleNamespace:
+        """Never: nobody who waits for the time alone sees it move."""
+        return SimpleNamespace(cancel=lambda: None)
 
 
 class FakeSource:

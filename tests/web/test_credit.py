@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from random import Random
@@ -28,7 +29,7 @@ from syncline.model.change import Flow, Kind
 from syncline.model.credit import Credit
 from syncline.model.customers import Company
 from syncline.model.pricing import Price, PriceEntry, PriceKind
-from syncline.ports import PollStream, Write
+from syncline.ports import PollStream, Timer, Write
 from syncline.pricing.rules import OWN, ChannelList, PriceRules
 from syncline.simulate.transport import AsgiTransport
 from syncline.web.access import Role
@@ -66,10 +67,11 @@ class Patient(support.StillClock):
 
     hurries = False
 
-    async def sleep(self, seconds: float) -> None:
+    def after(self, seconds: float, call: Callable[[], None]) -> Timer:
         if not self.hurries:
-            await asyncio.Event().wait()
-        await super().sleep(seconds)
+            return super().after(seconds, call)
+        self.at_ms += round(seconds * 1000)
+        return asyncio.get_running_loop().call_soon(call)
 
 
 @pytest.fixture
