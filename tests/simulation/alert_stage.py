@@ -15,6 +15,8 @@ from decimal import Decimal
 from email.message import EmailMessage
 from random import Random
 
+from tests.simulation.alone import HOUR_MS
+
 from syncline.engine.alerts.watch import Settings, Watch
 from syncline.engine.alerts.ways import WebhookWay
 from syncline.engine.routes import Routes
@@ -29,7 +31,7 @@ from syncline.simulate.hooks import HooksApp
 from syncline.simulate.network import FaultyTransport
 from syncline.simulate.severable import SeverableStore, Switch
 from syncline.simulate.transport import AsgiTransport
-from syncline.simulate.world import ERP, SHOP, SHOP_DOMAIN, World
+from syncline.simulate.world import ERP, SHOP, SHOP_DOMAIN, Pace, World
 from syncline.stores.sqlite import SqliteStore
 
 START_MS = 1_772_438_400_000  # 2026-03-02T08:00:00Z
@@ -108,7 +110,12 @@ class Stage:
         self.apps = AsgiTransport({})
         self.out = FaultyTransport(self.apps, self.clock, Random(seed + 1))
         self.into = FaultyTransport(self.apps, self.clock, Random(seed + 2))
-        self.world = World(clock=VirtualClock(self.loop), rng=Random(seed + 3), transport=self.into)
+        self.world = World(
+            clock=VirtualClock(self.loop),
+            rng=Random(seed + 3),
+            transport=self.into,
+            pace=Pace(modes_ms=HOUR_MS, lease_ttl_ms=HOUR_MS),
+        )
         self.world.clock = self.clock  # Syncline's; the vendors' is right whatever happens to it
         routes = self.world.routes
         self.world.routes = lambda: Routes(

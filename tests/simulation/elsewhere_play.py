@@ -9,6 +9,8 @@ from random import Random
 from types import MappingProxyType
 from typing import Any
 
+from tests.simulation.alone import ALONE
+
 from syncline.connectors.adobe_commerce import CONNECTOR as ADOBE
 from syncline.connectors.adobe_commerce import AdobeCommerceSettings
 from syncline.connectors.adobe_commerce.simulator import AdobeCommerceSimulator
@@ -144,6 +146,7 @@ class Play:
             ],
             routes=Routes(self.routes()),
             owner="embedded",
+            **ALONE,
         )
         self.running = self.loop.create_task(self.engine.run())
 

@@ -9,6 +9,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
+from tests.simulation.alone import ALONE
 from tests.simulation.files_play import (
     ALWAYS,
     ORDER_FIELDS,
@@ -139,6 +140,7 @@ class MarketPlay:
             systems=systems,
             routes=routes_of("market", {"MAIN": "1", "NORTH": "2"}, 60_000),
             owner="embedded",
+            **ALONE,
         )
         self.running = self.loop.create_task(self.engine.run())
 

@@ -13,6 +13,7 @@ from random import Random
 
 import apsw
 from msgspec.structs import replace
+from tests.simulation.alone import ALONE
 
 from syncline.connectors.files import CONNECTOR as FILES
 from syncline.connectors.files import FilesSettings
@@ -195,6 +196,7 @@ class Play:
             systems=systems,
             routes=self.routes(),
             owner="embedded",
+            **ALONE,
         )
         self.hooks.engine = self.engine
         self.running = [self.loop.create_task(self.engine.run())]

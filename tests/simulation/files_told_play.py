@@ -13,6 +13,7 @@ from decimal import Decimal
 from random import Random
 
 from msgspec.structs import replace as with_
+from tests.simulation.alone import ALONE
 from tests.simulation.files_market_play import Archived
 from tests.simulation.files_play import START_MS, _tidy, only_death
 
@@ -186,6 +187,7 @@ class ToldPlay:
             systems=[self.system, CENTRAL.open(Opening("erp", erp, self.clock, rng, network))],
             routes=Routes(self.routes()),
             owner="embedded",
+            **ALONE,
         )
         self.running = self.loop.create_task(self.engine.run())
 

@@ -14,6 +14,7 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
+from tests.simulation.alone import ALONE
 from tests.simulation.files_play import _tidy, only_death
 
 from syncline.connectors.adobe_commerce import CONNECTOR as ADOBE
@@ -338,6 +339,7 @@ class Play:
             systems=[self.shop_system, self.open_erp(opening("erp"))],
             routes=self.routes(),
             owner="embedded",
+            **ALONE,
         )
         self.hooks.engine = self.engine
         self.running = self.loop.create_task(self.engine.run())
