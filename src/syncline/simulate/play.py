@@ -279,7 +279,6 @@ class Play:
             items_interval_ms=ITEMS_MS,
             lease_ttl_ms=LEASE_MS,
             modes_interval_ms=LEASE_MS,
-            # Without ``auto`` buffers a survey changes no number.
             owner="case",
             epsilon=self.setting.epsilon,
             checkouts={
