@@ -54,6 +54,16 @@ def test_applied_events_are_forgotten_after_thirty_days():
     assert played(story) == ["e3"]
 
 
+def test_a_play_that_nobody_looks_into_keeps_them_for_as_long_as_it_says():
+    async def story(store):
+        await store.append([event(1)], received_at_ms=NOW - 3 * DAY_MS)
+        await store.append([event(2)], received_at_ms=NOW - DAY_MS)
+        await Janitor(store, Fixed(), lambda: 10**9, details_kept_ms=2 * DAY_MS).sweep()
+        return [logged.event.event_id for logged in await store.events(0, 9)]
+
+    assert played(story) == ["e2"]
+
+
 @pytest.mark.parametrize(("applied", "left"), [(0, ["e1", "e2"]), (1, ["e2"]), (-1, ["e1", "e2"])])
 def test_an_event_that_was_not_applied_yet_stays_however_old(applied, left):
     async def story(store):

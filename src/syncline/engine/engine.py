@@ -45,7 +45,7 @@ from syncline.engine.privacy.intake import Intake
 from syncline.engine.reconcile.differences import Settings
 from syncline.engine.reconcile.reconciler import Reconciler
 from syncline.engine.reconcile.wiring import reconciler_of
-from syncline.engine.retention import Janitor
+from syncline.engine.retention import DETAILS_KEPT_MS, Janitor
 from syncline.engine.retiring import ORDERS_KEPT_MS, Retirement
 from syncline.engine.rewind import Rewind
 from syncline.engine.routes import LEFT_OUT, OPERATIONS_OF, Route, Routes
@@ -98,6 +98,7 @@ class Engine:
         routing: Policy | None = None,
         ledger: Ledger | None = None,
         orders_kept_ms: int = ORDERS_KEPT_MS,
+        details_kept_ms: int = DETAILS_KEPT_MS,
     ) -> None:
         self.store = store
         self.clock = clock
@@ -268,7 +269,9 @@ class Engine:
             self.applier.between,
             kept_ms=orders_kept_ms,
         )
-        self.janitor = Janitor(store, clock, lambda: self.applier.offset, self.retirement.round)
+        self.janitor = Janitor(
+            store, clock, lambda: self.applier.offset, self.retirement.round, details_kept_ms=details_kept_ms
+        )
 
     def _judge(self, system: str, stream: PollStream) -> Callable[[], Awaitable[None]] | None:
         """What judges a stream's full reads; ``None`` for those that nothing is concluded from."""

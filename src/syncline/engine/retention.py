@@ -14,7 +14,6 @@ from syncline.model.errors import OutcomeUnknown, Retryable
 from syncline.ports import Clock, Store, Write
 
 DAY_MS = 86_400_000
-EVENTS_KEPT_MS = 30 * DAY_MS
 DETAILS_KEPT_MS = 30 * DAY_MS
 SURVEYS_KEPT_MS = 92 * DAY_MS
 PROOFS_KEPT_MS = 400 * DAY_MS  # a trend is told over a year
@@ -39,9 +38,15 @@ class Janitor:
         clock: Clock,
         applied: Callable[[], int],
         retire: Callable[[], Awaitable[int]] = _keep_orders,
+        *,
+        details_kept_ms: int = DETAILS_KEPT_MS,
     ) -> None:
-        """``applied``: how far the log has been applied. ``retire`` forgets orders that are over."""
+        """``applied``: how far the log has been applied. ``retire`` forgets orders that are over.
+
+        ``details_kept_ms``: how long events are kept, and what became of each.
+        """
         self._retire = retire
+        self._details_kept_ms = details_kept_ms
         self._store = store
         self._clock = clock
         self._applied = applied
@@ -58,11 +63,11 @@ class Janitor:
     async def sweep(self) -> int:
         """One sweep; returns how many rows were deleted."""
         now_ms = self._clock.now_ms()
-        before = now_ms - DETAILS_KEPT_MS
+        before = now_ms - self._details_kept_ms
         jobs = [
-            ("forget_events", {"before": now_ms - EVENTS_KEPT_MS, "applied": self._applied(), "limit": STEP}),
+            ("forget_events", {"before": before, "applied": self._applied(), "limit": STEP}),
             ("forget_seen", {"bucket": now_ms // SEEN_BUCKET_MS - 2, "limit": STEP}),
-            ("forget_payloads", {"before": now_ms - EVENTS_KEPT_MS, "limit": STEP}),
+            ("forget_payloads", {"before": before, "limit": STEP}),
             ("forget_lags", {"before": before, "limit": STEP}),
             ("forget_traces", {"before": before, "limit": STEP}),
             ("forget_attempts", {"before": before, "limit": STEP}),

@@ -49,6 +49,7 @@ CLOSING_MS = 1_800_000  # after the last order
 # Nobody adds goods here, and a store in memory has one owner.
 ITEMS_MS = 7 * DAY_MS
 LEASE_MS = 3 * HOUR_MS
+DETAILS_KEPT_MS = 2 * DAY_MS  # nobody looks at them, and a commit takes longer the larger the store is
 PROGRESS_STEPS = 200  # how often a play says how far it is
 
 
@@ -279,6 +280,7 @@ class Play:
             items_interval_ms=ITEMS_MS,
             lease_ttl_ms=LEASE_MS,
             modes_interval_ms=LEASE_MS,
+            details_kept_ms=DETAILS_KEPT_MS,
             owner="case",
             epsilon=self.setting.epsilon,
             checkouts={
