@@ -27,7 +27,7 @@ setup: ## Build .venv with the `syncline` command in it; quick when nothing chan
 demo: setup ## Run Syncline between simulated shops and ERPs, in this terminal and a browser
 	@$(BIN)/syncline demo $(ARGS)
 
-test: setup ## Run everything: what continuous integration runs (about 17 minutes on two cores)
+test: setup ## Run everything: what continuous integration runs (about 15 minutes on two cores)
 	@scripts/system_packages.sh
 	@$(BIN)/python scripts/run_tests.py all
 

@@ -34,7 +34,7 @@ from typing import TextIO
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "out"
 BIN = ROOT / ".venv" / "bin"
-TOTAL_LIMIT_S = 75 * 60  # a stuck run ends; two free cores need about 17
+TOTAL_LIMIT_S = 75 * 60  # a stuck run ends; two free cores need about 15
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 2
 
 # The tests that start servers and browsers. Most of their time they wait, so there are more workers than cores.
