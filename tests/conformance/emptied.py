@@ -5,7 +5,7 @@ from __future__ import annotations
 from syncline.stores.postgres import PostgresStore
 from syncline.testing.store_tools import T0
 
-# Deleted rather than truncated: a truncated table is a new file, and there are some eighty of them.
+# Deleted rather than truncated: a truncated table is a new file, and so is each of its indexes.
 EMPTY = """
 DO $$ DECLARE name text; BEGIN
     FOR name IN SELECT format('%I.%I', schemaname, tablename) FROM pg_tables WHERE schemaname = '{used}' LOOP

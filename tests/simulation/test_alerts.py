@@ -474,7 +474,7 @@ async def one_alert(stage: Stage, fault: Fault) -> tuple[float, float]:
         watching.cancel()
     await run(fault.end, stage)
     await stage.until(lambda: stage.heard("closed"), CALM_S + 120)
-    await stage.clock.sleep(600.0)
+    await stage.clock.sleep(1200.0)
     return told_s - began_s, told_s - (late_s[0] if late_s else began_s + fault.missed_s)
 
 

@@ -16,7 +16,7 @@ from syncline.simulate.world import ERP, SHOP
 
 pytestmark = pytest.mark.simulation
 
-RUNS = (*((seed, Plan()) for seed in (1, 2)), *((seed, Plan(switches=True, asides=0)) for seed in (1, 11)))
+RUNS = (*((seed, Plan()) for seed in (1, 2, 3)), *((seed, Plan(switches=True, asides=0)) for seed in (1, 11)))
 
 
 def routed_engine(self, store, systems, rng, moves="park"):

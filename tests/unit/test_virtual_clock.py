@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import selectors
 
 import pytest
 from hypothesis import given
@@ -94,3 +96,90 @@ def test_a_timer_calls_back_in_its_time_unless_it_was_cancelled():
         return called
 
     assert play(story) == [0, 1_000, 2_000]
+
+
+class Jumps(selectors.SelectSelector):
+    """Lets the loop of asyncio itself jump to its next timer."""
+
+    def select(self, timeout=None):
+        self.loop.at_s += max(0.0, timeout or 0.0)
+        return []
+
+
+class Asyncio(asyncio.SelectorEventLoop):
+    def __init__(self):
+        selector = Jumps()
+        super().__init__(selector)
+        selector.loop = self
+        self.at_s = 0.0
+
+    def time(self):
+        return self.at_s
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans(), st.integers(0, 3)), min_size=1, max_size=300))
+def test_what_is_due_at_once_comes_in_the_order_of_asyncio(timers):
+    """Timers of one moment, cancelled ones between them, and what those that came ask for next."""
+
+    def told(loop):
+        said = []
+
+        def due(number, again):
+            said.append(number)
+            if again:
+                loop.call_later(again, due, number + 1_000, again - 1)
+                loop.call_soon(said.append, -number)
+
+        handles = [loop.call_later(at, due, number, again) for number, (at, _, again) in enumerate(timers)]
+        for handle, (_, cancelled, _) in zip(handles, timers, strict=True):
+            if cancelled:
+                handle.cancel()
+        loop.call_later(20, loop.stop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.close()
+        return said
+
+    assert told(VirtualLoop(0)) == told(Asyncio())
+
+
+def test_an_asynchronous_generator_that_nobody_ends_is_closed_on_the_loop():
+    async def story(clock):
+        closed = []
+
+        async def numbers():
+            try:
+                yield 1
+                yield 2
+            finally:
+                await clock.sleep(1)
+                closed.append(clock.monotonic())
+
+        async for _ in numbers():
+            break
+        gc.collect()
+        await clock.sleep(5)
+        return closed
+
+    assert play(story) == [1]
+
+
+def test_a_closed_loop_takes_nothing():
+    loop = VirtualLoop(0)
+    loop.close()
+    for call in (lambda: loop.call_soon(print), lambda: loop.call_later(1, print)):
+        with pytest.raises(RuntimeError, match="closed"):
+            call()
+
+
+def test_a_callback_that_fails_is_told_and_the_loop_goes_on():
+    async def story(clock):
+        told = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, said: told.append(said["exception"]))
+        clock.after(1, lambda: 1 // 0)
+        await clock.sleep(2)
+        return told
+
+    (error,) = play(story)
+    assert isinstance(error, ZeroDivisionError)

@@ -97,9 +97,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> _Call:
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
         call = _Call(self, callback, args, context)
         self._calls.append(call)
         return call
+
+    # There is one thread. It is how Python asks for what is left of an asynchronous generator that nobody ended.
+    call_soon_threadsafe = call_soon
 
     def call_later(
         self,
@@ -117,6 +122,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> _Call:
+        if self.is_closed():
+            raise RuntimeError("Event loop is closed")
         call = _Call(self, callback, args, context, when)
         heappush(self._timers, (when, call))
         return call
@@ -159,9 +166,6 @@ class VirtualLoop(asyncio.BaseEventLoop):
         while self._timers and self._timers[0][1].called_off:
             self.timers_called_off -= 1
             heappop(self._timers)
-
-    def _write_to_self(self) -> None:
-        """Nobody sleeps who would have to be woken."""
 
     def close(self) -> None:
         self._calls.clear()
