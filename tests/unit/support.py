@@ -6,6 +6,7 @@ from collections.abc import Callable, Coroutine
 from decimal import Decimal
 from typing import Any
 
+from syncline.engine.apply.clocks import Clocks
 from syncline.model.change import Change, Event, Kind, LoggedEvent, Via
 from syncline.model.records import Allocation, Order, OrderLine
 from syncline.simulate.clock import VirtualClock, VirtualLoop
@@ -56,6 +57,14 @@ def logged(
 ) -> LoggedEvent:
     """An event in the log."""
     return LoggedEvent(offset, START_MS + offset, Event(system, topic, f"e{offset}", via, START_MS, body))
+
+
+def clocks_of(channel: str, ahead_ms: int) -> Clocks:
+    """Clocks of which an order that was told at once shows by how much a channel's is ahead; negative: behind."""
+    clocks = Clocks()
+    stamp_ms = START_MS + ahead_ms
+    clocks.learn(channel, order(placed_at_ms=stamp_ms, updated_at_ms=stamp_ms), START_MS, Via.EVENT)
+    return clocks
 
 
 def change(kind: Kind, key: str, value: Any, *, version: int = START_MS, tiebreak: int = 0) -> Change:

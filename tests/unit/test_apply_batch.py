@@ -8,7 +8,7 @@ from itertools import count, permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.support import START_MS, change, line, logged, order
+from tests.unit.support import START_MS, change, clocks_of, line, logged, order
 
 from syncline.engine.apply.batch import DAY_MS, PROVEN_DAYS, READ_LINGER_MS, Batch
 from syncline.engine.apply.known import Known
@@ -472,7 +472,7 @@ def test_what_an_event_shows_already_is_read_a_little_later_and_what_is_new_at_o
 )
 def test_an_order_is_read_when_its_stamp_cannot_be_given_again(age_ms, ahead_ms, wait_ms):
     shop = Capabilities(order_stamp_ms=1_200)
-    batch = Batch(ROUTES, {**SYSTEMS, "shop": shop}, Catalog(None), NOW, {"shop": ahead_ms})
+    batch = Batch(ROUTES, {**SYSTEMS, "shop": shop}, Catalog(None), NOW, clocks_of("shop", ahead_ms))
     whole = order(line("l", "A", 2), complete=False)
     batch.apply(logged(1), change(Kind.ORDER, whole.key, whole, version=NOW - age_ms))
     (row,) = next(write.rows for write in batch.writes("apply", 1) if write.statement == "delivery_touch")

@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.unit.support import START_MS, change, line, logged, order
+from tests.unit.support import START_MS, change, clocks_of, line, logged, order
 
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.clocks import CLOCKS_MS, Clocks
 from syncline.engine.catalog import Catalog
 from syncline.engine.delivery.results import Results
 from syncline.engine.routes import Route, Routes, stock_key
 from syncline.model.capabilities import Capabilities
-from syncline.model.change import Flow, Kind
+from syncline.model.change import Flow, Kind, Via
 from syncline.model.copying import replace
 from syncline.model.delivery import Item, Outcome, Result
 from syncline.model.payloads import ReadStock
@@ -74,15 +75,17 @@ async def heard(
 ) -> tuple[int | None, int]:
     """What the channel is known to hold, and what is missed, once these orders are heard of.
 
-    ``ahead_ms``: by how much the channel's clock is known to be ahead of ours; ``unsure``: perhaps by more.
+    ``ahead_ms``: by how much the channel's clock is known to be ahead of ours, negative if behind; ``unsure``: perhaps
+    by more.
     """
+    clocks = clocks_of("shop", ahead_ms)
+    clocks.unsure = unsure
     batch = Batch(
         ROUTES,
         {"shop": Capabilities(order_stamp_ms=1_000), "erp": Capabilities()},
         Catalog(None),
         at_ms,
-        {"shop": ahead_ms},
-        clocks_unsure=unsure,
+        clocks,
     )
     for number, one in enumerate(orders, 1):
         event = replace(logged(number), received_at_ms=at_ms)
@@ -188,6 +191,8 @@ def test_what_a_shop_has_set_aside_is_not_explained_by_an_order_from_before_the_
         (24_999, None),
         (25_000, (7, 3)),
         (30_000, (7, 3)),  # known: it is heard of at once, so it was placed after the reading
+        (33_999, (7, 3)),
+        (34_000, None),  # what told it took a moment: it is ahead by up to a second more
         (60_000, (10, 0)),  # known, and it was placed before
     ],
 )
@@ -200,6 +205,54 @@ def test_an_order_by_which_a_clock_is_learned_may_be_older_than_it_seems(ahead_m
         return None if held is None else (held + 3, unseen)
 
     assert asyncio.run(story()) == expected
+
+
+@pytest.mark.parametrize(
+    ("behind_ms", "placed_ms", "expected"),
+    [
+        (10_000, READ_MS - 1_400, (7, 0)),  # an event may take so long: no clock need be behind
+        (
+            10_001,
+            READ_MS - 1_400,
+            (None, 3),
+        ),  # ordered in fact up to ten seconds later: in that reading or not
+        (87_000, READ_MS - 87_000, (None, 3)),
+        (87_000, READ_MS - 88_000, (7, 0)),  # even so before it
+        (87_000, READ_MS + 1, (4, 3)),
+        (120_000, READ_MS - 120_000, (None, 3)),
+        (120_001, READ_MS - 120_000, (7, 0)),  # no clock is so far behind: its events are late
+    ],
+)
+def test_an_order_of_a_channel_whose_clock_is_behind_may_be_younger_than_it_seems(
+    behind_ms, placed_ms, expected
+):
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await missing(store, 3)
+        at_ms = placed_ms + behind_ms + 100
+        return await heard(store, placed(placed_ms), at_ms=at_ms, ahead_ms=-behind_ms)
+
+    assert asyncio.run(story()) == expected
+
+
+def test_a_clock_is_as_far_behind_as_the_order_says_that_was_told_soonest():
+    clocks = Clocks()
+    behind = []
+    for age_ms, via in (
+        (60_000, Via.POLL),
+        (300_000, Via.EVENT),
+        (100_000, Via.EVENT),
+        (90_000, Via.EVENT),
+        (95_000, Via.EVENT),
+    ):
+        assert not clocks.learn("shop", placed(START_MS), START_MS + age_ms, via)
+        behind.append(clocks.most_behind_ms("shop"))
+    clocks.learn("till", placed(START_MS + 3_000), START_MS, Via.EVENT)
+    assert behind == [0, 0, 100_000, 90_000, 90_000]  # a poll is late by itself, and so was the first event
+    assert (clocks.most_behind_ms("till"), clocks.most_behind_ms("market")) == (-3_000, 0)
+    clocks.unsure = True
+    assert (clocks.most_behind_ms("shop"), clocks.most_behind_ms("till")) == (90_000, -3_000)
+    assert clocks.most_behind_ms("market") == CLOCKS_MS  # nothing was heard of it yet
 
 
 @pytest.mark.parametrize("live_ms", [1 << 53, READ_MS + 20_000])

@@ -248,7 +248,7 @@ class LeanSource:
             return
         place = int(cursor.position) if cursor else 0
         while True:
-            events = tuple(self.visible[place : place + PAGE_MAX])
+            events = tuple(replace(one, via=Via.POLL) for one in self.visible[place : place + PAGE_MAX])
             place += len(events)
             last = place == len(self.visible)
             await self._wire.clock.sleep(back_s)

@@ -264,7 +264,7 @@ class BindingConformance(Opens):
         for kind in ("order", "return", "order whose units were missed"):
             for moved_at_ms, sure in ((LATER + 4_999, False), (LATER + 5_000, True)):
                 async with self.store() as store:
-                    await hold(store, 10, 3)
+                    await hold(store, 10, 0 if kind == "return" else 3)
                     if kind == "return":
                         await put(store, "held_shift", **row, by=3, moved_at_ms=T0)
                     else:
@@ -321,6 +321,19 @@ class BindingConformance(Opens):
                 await put(store, "held_seen", **{**look, "held": 4})
                 await explain(store, 3, LATER + 5_000, LATER)
                 assert await put(store, "held_seen", **{**look, "held": 4}) == [("A\x1f1", left)]
+
+    async def test_what_is_still_set_aside_did_not_come_back_with_an_order_from_before(self) -> None:
+        row = {"system": "shop", "key": "A\x1f1"}
+        later_ms = T0 + 5_000
+        for by, moved_at_ms, aside, left in (
+            (5, T0, 0, 0), (5, T0, 1, 1), (5, T0, 9, 2), (5, later_ms, 1, 2), (5, later_ms, 9, 2), (1, T0, 9, 2)
+        ):  # fmt: skip
+            async with self.store() as store:
+                await hold(store, 8, 2)
+                await put(store, "held_shift", **row, by=by, moved_at_ms=moved_at_ms)
+                await put(store, "held_aside", **row, aside=aside, ours_ms=0, **ANYHOW)
+                look = {**row, "held": 8 + by, **ANYHOW, "now_ms": LATER}
+                assert await put(store, "held_seen", **look) == [("A\x1f1", left)]
 
     async def test_what_is_set_aside_beside_others_who_write_is_missing_until_it_is_so_no_more(self) -> None:
         row = {"system": "shop", "key": "A\x1f1"}

@@ -15,6 +15,7 @@ import structlog
 
 from syncline.engine.adoption import Adoption
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.clocks import Clocks
 from syncline.engine.apply.credit import CreditNews
 from syncline.engine.apply.doubt import Doubts, Read, reading
 from syncline.engine.apply.heard import Checks, Verdict
@@ -113,7 +114,7 @@ class Applier:
         self.tallies = Tallies(store)
         self._doubts = Doubts(store, clock, systems, routes, self.tallies)
         self._checks = Checks(store, clock, routes, self.wake)
-        self._ahead_ms: dict[str, int] = {}
+        self._clocks = Clocks()
         self._clocks_known_ms = 0
         self.applied = 0
         self.unchanged = 0
@@ -177,7 +178,7 @@ class Applier:
             self._late.forget()
             rows = await self._store.read("progress_get", consumer=CONSUMER)
             self._offset = rows[0][0] if rows else 0
-            if self._offset and not self._ahead_ms:  # a former process had heard it
+            if self._offset and not self._clocks.known:  # a former process had heard it
                 self._clocks_known_ms = self._clock.now_ms() + CLOCKS_LEARNT_MS
             self._ahead = []
             self.tallies.forget()
@@ -248,15 +249,16 @@ class Applier:
         return []
 
     def _batch(self) -> Batch:
+        now_ms = self._clock.now_ms()
+        self._clocks.unsure = now_ms < self._clocks_known_ms
         return Batch(
             self._routes,
             self._capabilities,
             self._catalog,
-            self._clock.now_ms(),
-            self._ahead_ms,
+            now_ms,
+            self._clocks,
             self._ours_since,
             self._states,
-            clocks_unsure=self._clock.now_ms() < self._clocks_known_ms,
         )
 
     async def _apply(self, events: Sequence[LoggedEvent]) -> int:

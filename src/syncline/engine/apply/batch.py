@@ -8,9 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from zlib import crc32
 
+from syncline.engine.apply.clocks import Clocks
 from syncline.engine.apply.facts import Facts
 from syncline.engine.apply.guards import fault
-from syncline.engine.apply.heard import CLOCKS_MS, Levels
+from syncline.engine.apply.heard import Levels
 from syncline.engine.apply.known import Known, Name
 from syncline.engine.apply.news import EVENT_LATE_MS, Heard
 from syncline.engine.apply.revisions import differs, with_allocations
@@ -45,7 +46,6 @@ from syncline.routing.decision import Decision, placed
 # already, the order is read once for all of them.
 READ_SOON_MS = 2_000  # an order of which an event told is read within
 READ_LINGER_MS = 2_000
-FURTHER_MS = 5_000  # by so much more may an order that is heard of at once be ahead of what its channel was known to be
 # An order that is first heard of later belongs to the time before us: what else was sold then is not known.
 LEARN_WITHIN_MS = 86_400_000
 # A full read has one in so many of the numbers that it leaves as they are computed again all the same, others
@@ -63,17 +63,13 @@ class Batch:
         systems: Mapping[str, Capabilities],
         catalog: Catalog,
         now_ms: int,
-        ahead_ms: dict[str, int] | None = None,
+        clocks: Clocks | None = None,
         ours_since: Callable[[str], int] = lambda _route: 0,
         states: States | None = None,
-        *,
-        clocks_unsure: bool = False,
     ) -> None:
-        """``clocks_unsure``: this process began lately, and may not have heard yet how far channels' clocks are ahead."""
         self.states = StateMarks(states)
-        self._clocks_unsure = clocks_unsure
         self._routes = routes
-        self._ahead_ms = ahead_ms if ahead_ms is not None else {}
+        self._clocks = clocks if clocks is not None else Clocks()
         self._systems = list(systems)
         self._stamp_ms = {name: able.order_stamp_ms for name, able in systems.items()}
         self._auto = {route.source for route in routes.of(Flow.INVENTORY) if route.rules.auto}
@@ -323,7 +319,8 @@ class Batch:
         system, value = logged.event.system, change.value
         hash_, last_ms = record_fingerprint(change.kind, value), change.changed_at_ms
         if isinstance(value, Order):
-            self._learn_clock(system, value, logged.received_at_ms)
+            if self._clocks.learn(system, value, logged.received_at_ms, logged.event.via):
+                self._further.add(system)
             value, hash_ = self._order(system, change, value, hash_, before)
         elif isinstance(value, StockLevel):
             same = before is not None and before.hash == hash_
@@ -392,14 +389,6 @@ class Batch:
 
     # --- orders -----------------------------------------------------------------------------------
 
-    def _learn_clock(self, channel: str, order: Order, received_at_ms: int) -> None:
-        """A stamp from the future tells by how much a channel's clock is ahead of ours, at least."""
-        ahead_ms = max(order.placed_at_ms, order.updated_at_ms) - received_at_ms
-        known_ms = self._ahead_ms.get(channel, 0)
-        self._ahead_ms[channel] = max(ahead_ms, known_ms)
-        if ahead_ms > known_ms + FURTHER_MS:
-            self._further.add(channel)
-
     def _order(
         self,
         channel: str,
@@ -431,7 +420,7 @@ class Batch:
         tolerance = min((r.tolerance_ms for r in self._routes.of(Flow.ORDERS, source=channel)), default=0)
         # Read while its stamp may still be given again, it would have to be read once more.
         stamp_ms = self._stamp_ms[channel]
-        settled_ms = changed_at_ms - self._ahead_ms.get(channel, 0) + stamp_ms
+        settled_ms = changed_at_ms - self._clocks.ahead_ms(channel) + stamp_ms
         linger_ms = max(linger_ms, min(settled_ms - self._now_ms, stamp_ms))
         before = self._reads.get((channel, key))
         if before is not None:  # as delivery_touch does it: what is asked for earlier stays
@@ -521,13 +510,11 @@ class Batch:
         An order by which we learn how far ahead its channel's clock is may itself be heard of late: then the clock is
         further ahead still, and the order is older than it seems.
         """
-        ahead_ms = self._ahead_ms.get(at[0], 0)
-        unsure = self._clocks_unsure or at[0] in self._further
-        return self._moved_at[at] - (max(ahead_ms, CLOCKS_MS) if unsure else ahead_ms)
+        return self._moved_at[at] - self._clocks.most_ahead_ms(at[0], further=at[0] in self._further)
 
     def _ended_ms(self, at: tuple[str, str]) -> int:
         """The latest moment. A stamp of whole seconds says only in which of them it was."""
-        return self._moved_until[at] + self._stamp_ms[at[0]] - self._ahead_ms.get(at[0], 0)
+        return self._moved_until[at] + self._stamp_ms[at[0]] + self._clocks.most_behind_ms(at[0])
 
     def _replaces_hold(self, channel: str, order: Order, changed_at_ms: int) -> None:
         """From here on the order is the demand: what its checkout held is held no more."""

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from syncline.engine.apply.clocks import CLOCKS_MS
 from syncline.engine.catalog import Catalog
 from syncline.engine.routes import Routes, split_key, stock_key
 from syncline.freshness.bounds import start_at
@@ -26,7 +27,6 @@ from syncline.ports import Clock, Row, Store, Timer, Write
 CHECK_AFTER_MS = (
     5_000  # by then an order that an event ran ahead of has been read, and a write's answer is there
 )
-CLOCKS_MS = 120_000  # by so much a channel's clock may be ahead of ours
 CHECKS_MAX = 200  # numbers looked at in one go
 NEVER_MS = 1 << 62
 

@@ -246,6 +246,8 @@ UPDATE binding SET
     unseen = unseen + least(greatest(-unseen, 0), greatest(r.by, 0)),
     doubt_back = CASE WHEN r.moved_at_ms < first_read_ms + 5000
                       THEN doubt_back - r.by + least(greatest(-unseen, 0), greatest(r.by, 0)) ELSE doubt_back END,
+    credited = CASE WHEN r.moved_at_ms < first_read_ms + 5000
+                    THEN credited + least(greatest(unseen, 0), greatest(r.by, 0)) ELSE credited END,
     stale = CASE WHEN r.moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 FROM jsonb_to_recordset($1::jsonb) AS r(system text, key text, by bigint, moved_at_ms bigint)
 WHERE binding.system = r.system AND kind = 'stock' AND binding.key = r.key AND held IS NOT NULL

@@ -178,13 +178,14 @@ RETURNING key;
 
 -- The first reading may contain a change of before it that was heard of after it. Then nobody knows what is held
 -- until it is read again; "doubt" and "doubt_back" are by how much more and less that reading may differ with nothing
--- unseen.
+-- unseen, and "credited" how much of what is unseen may then have been taken for ordered, or for come back, wrongly.
 -- name: held_shift
 UPDATE binding SET
     held = held + :by - min(max(-unseen, 0), max(:by, 0)),
     unseen = unseen + min(max(-unseen, 0), max(:by, 0)),
     doubt_back = CASE WHEN :moved_at_ms < first_read_ms + 5000
                       THEN doubt_back - :by + min(max(-unseen, 0), max(:by, 0)) ELSE doubt_back END,
+    credited = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN credited + min(max(unseen, 0), max(:by, 0)) ELSE credited END,
     stale = CASE WHEN :moved_at_ms < first_read_ms + 5000 THEN 1 ELSE stale END, rev = rev + 1
 WHERE system = :system AND kind = 'stock' AND key = :key AND held IS NOT NULL
 RETURNING key;
