@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from urllib.parse import urlsplit
 
 import pytest
 import structlog
 from typer.testing import CliRunner
 
 from syncline.cli import app
+from syncline.cli.demo_run import run_demo
 from syncline.connectors.shopify.simulator import ShopifySimulator
 from syncline.model.errors import Misconfigured
 from syncline.simulate.serve import serve_simulator
-from syncline.web.serve import Listener, _ended_by
+from syncline.web.serve import Listener, Service, _ended_by
 
 
 def taken_above(offset):
@@ -50,6 +52,24 @@ def test_of_two_that_are_started_together_on_one_port_the_second_is_told():
             Listener(app, "127.0.0.1", first.port)
     finally:
         first._socket.close()
+
+
+class Built(Exception):
+    """A service was built that is reached at this address."""
+
+
+def test_a_demo_on_any_free_port_tells_which_it_is(monkeypatch):
+    """What is shown to be copied, as the address of a privacy request, is built before anything is served."""
+
+    def build(*_, public_url, **__):
+        raise Built(public_url)
+
+    monkeypatch.setattr(Service, "build", build)
+    with pytest.raises(Built) as built:
+        asyncio.run(
+            run_demo(orders=None, speed=None, seconds=1, seed=1, port=0, headless=True, json=None, keep=False)
+        )
+    assert urlsplit(str(built.value)).port
 
 
 def test_a_port_that_there_is_not_is_refused():

@@ -30,7 +30,7 @@ from syncline.simulate.story import DRAIN_S, ORDERS_PER_S, Outcome, Story, order
 from syncline.simulate.world import ERP, SHOP, USUAL_ERP, USUAL_SHOP, Pace, World
 from syncline.stores.sqlite import LiveSqliteStore
 from syncline.web.access import Role, login_link
-from syncline.web.serve import Listener, Service
+from syncline.web.serve import Listener, Service, open_port
 
 GENERATED_ORDERS = 4_000
 DEMO_PACE = Pace(
@@ -152,14 +152,15 @@ async def run_demo(
                 erp_transport=line,
             )
             engine = world.open_engine(store, systems, Random(rng.getrandbits(64)))
+            opened = stack.enter_context(open_port("127.0.0.1", port))
             service = Service.build(
                 engine,
                 store,
                 clock,
                 secret=secrets.token_bytes(32),
-                public_url=f"http://127.0.0.1:{port}",
+                public_url=f"http://127.0.0.1:{opened.getsockname()[1]}",
             )
-            front = Listener(service.app, "127.0.0.1", port)
+            front = Listener(service.app, "127.0.0.1", port, opened)
             token = await service.access.first_start(Path(folder) / "demo.token")
             till = await service.access.add("storefront", Role.CHECKOUT, by="demo")
             front.start()

@@ -88,21 +88,32 @@ class _Ending:
                 await send(message)
 
 
+def open_port(host: str, port: int) -> socket.socket:
+    """A socket that listens. Port 0 is any that is free: who has to name it before the app is built opens it first.
+
+    Raises:
+        Misconfigured: the port is taken, or is not ours to open.
+    """
+    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        opened.bind((host, port))
+        # Two that are started together may both bind, but only one may listen: then the other must know now.
+        opened.listen()
+    except OSError as error:
+        opened.close()
+        raise Misconfigured(
+            f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
+        ) from error
+    return opened
+
+
 class Listener:
     """An ASGI app on a port of this machine, inside the running loop."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int) -> None:
-        self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            self._socket.bind((host, port))
-            # Two that are started together may both bind, but only one may listen: then the other must know now.
-            self._socket.listen()
-        except OSError as error:
-            self._socket.close()
-            raise Misconfigured(
-                f"cannot listen on {host}:{port}: {error.strerror}; choose another port"
-            ) from error
+    def __init__(self, app: ASGIApp, host: str, port: int, opened: socket.socket | None = None) -> None:
+        """``opened``: what ``open_port`` has opened for it already."""
+        self._socket = opened if opened is not None else open_port(host, port)
         self.host = host
         self.port: int = self._socket.getsockname()[1]
         self._app = _Ending(app)
