@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.support import START_MS, play
 
-from syncline.simulate.clock import VirtualClock, VirtualLoop
+from syncline.simulate.clock import SWEEP_MIN, VirtualClock, VirtualLoop
 
 
 @given(st.lists(st.integers(0, 10**7), max_size=40))
@@ -183,3 +183,47 @@ def test_a_callback_that_fails_is_told_and_the_loop_goes_on():
 
     (error,) = play(story)
     assert isinstance(error, ZeroDivisionError)
+
+
+def test_a_timer_that_was_cancelled_moves_no_clock():
+    loop = VirtualLoop(START_MS)
+    try:
+        loop.call_later(50, print).cancel()
+        with pytest.raises(RuntimeError, match="stand still"):
+            loop.run_until_complete(loop.create_future())
+        assert loop.time() == 0
+    finally:
+        loop.close()
+
+
+def test_timers_that_were_cancelled_do_not_pile_up():
+    """Every call has a deadline that is hardly ever reached: of a year's millions few may be kept at a time."""
+
+    async def story(clock):
+        loop = asyncio.get_running_loop()
+        loop.call_later(1_800, print)  # with nothing before them they would go by themselves
+        most = 0
+        for _ in range(20 * SWEEP_MIN):
+            loop.call_later(3_600, print).cancel()
+            await clock.sleep(0.001)
+            most = max(most, len(loop._timers))
+        return most
+
+    assert play(story) <= SWEEP_MIN + 2
+
+
+@given(st.randoms(use_true_random=False))
+def test_timers_that_stay_keep_their_order_when_most_are_cancelled(rng):
+    async def story(clock):
+        loop = asyncio.get_running_loop()
+        fired: list[int] = []
+        due = [rng.randrange(1, 1_000) for _ in range(4 * SWEEP_MIN)]
+        timers = [loop.call_later(at_s, fired.append, at_s) for at_s in due]
+        cancelled = set(rng.sample(range(len(due)), 3 * SWEEP_MIN))
+        for place in cancelled:
+            timers[place].cancel()
+        await clock.sleep(1_000)
+        return fired, sorted(at_s for place, at_s in enumerate(due) if place not in cancelled)
+
+    fired, expected = play(story)
+    assert fired == expected
