@@ -18,6 +18,7 @@ import pytest
 from tests.unit.support import START_MS, line, order
 
 from syncline.engine.apply.batch import Batch
+from syncline.engine.apply.clocks import Clocks
 from syncline.engine.delivery.blind import BlindWrites
 from syncline.engine.delivery.lane import Lane
 from syncline.engine.delivery.results import Results
@@ -307,7 +308,7 @@ def overlooks_what_came_and_went(patch: pytest.MonkeyPatch) -> None:
 
 
 def believes_the_vendors_clock(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Batch, "_learn_clock", lambda self, channel, order, received_at_ms: None)
+    patch.setattr(Clocks, "learn", lambda self, channel, order, received_at_ms, via: False)
 
 
 MUTANTS = (
