@@ -2,8 +2,8 @@
 
 An order from the future tells how far its channel's clock is ahead, at least. One that an event told the moment it was
 placed, and that seems older, tells how far it is behind, at most: events take seconds, so the one that seems youngest
-tells it best. Where all of them are older than any clock may be behind, it is the events that are late. Neither is the truth, and needs not be: where a movement may have been before a reading or after it, the
-number is read again.
+tells it best. Where all of them are older than any clock may be behind, it is the events that are late. Neither is the
+truth, and needs not be: where a movement may have been before a reading or after it, the number is read again.
 """
 
 from __future__ import annotations
