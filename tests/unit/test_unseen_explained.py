@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 from tests.unit.support import START_MS, change, clocks_of, line, logged, order
@@ -71,14 +72,20 @@ async def read(
 
 
 async def heard(
-    store: SqliteStore, *orders, at_ms: int = READ_MS + 5_000, ahead_ms: int = 0, unsure: bool = False
+    store: SqliteStore,
+    *orders,
+    at_ms: int = READ_MS + 5_000,
+    ahead_ms: int = 0,
+    unsure: bool = False,
+    clocks: Clocks | None = None,
+    demand: Sequence[tuple] = (),
 ) -> tuple[int | None, int]:
     """What the channel is known to hold, and what is missed, once these orders are heard of.
 
     ``ahead_ms``: by how much the channel's clock is known to be ahead of ours, negative if behind; ``unsure``: perhaps
     by more.
     """
-    clocks = clocks_of("shop", ahead_ms)
+    clocks = clocks_of("shop", ahead_ms) if clocks is None else clocks
     clocks.unsure = unsure
     batch = Batch(
         ROUTES,
@@ -87,6 +94,8 @@ async def heard(
         at_ms,
         clocks,
     )
+    for row in demand:
+        batch.demand_known(row)
     for number, one in enumerate(orders, 1):
         event = replace(logged(number), received_at_ms=at_ms)
         batch.apply(event, change(Kind.ORDER, one.key, one))
@@ -100,6 +109,15 @@ def placed(at_ms: int, units: int = 3, *, key: str = "7001", updated_ms: int | N
         line("l", "A", units, "10.00", ("70", units)),
         key=key, placed_at_ms=at_ms, updated_at_ms=at_ms if updated_ms is None else updated_ms,
     )  # fmt: skip
+
+
+def cancelled(at_ms: int):
+    return order(
+        line("l", "A", 0, "10.00", ("70", 0)),
+        placed_at_ms=READ_MS - 90_000,
+        updated_at_ms=at_ms,
+        cancelled_at_ms=at_ms,
+    )
 
 
 def test_a_process_that_has_just_begun_does_not_know_how_far_a_clock_is_ahead():
@@ -249,6 +267,60 @@ def test_a_clock_is_as_far_behind_as_the_order_says_that_was_told_soonest():
     clocks.unsure = True
     assert (clocks.most_behind_ms("shop"), clocks.most_behind_ms("till")) == (90_000, -3_000)
     assert clocks.most_behind_ms("market") == CLOCKS_MS  # nothing was heard of it yet
+
+
+@pytest.mark.parametrize(
+    ("stamped_ms", "expected"),
+    [
+        (
+            READ_MS + 5_000 + CLOCKS_MS,
+            (7, 0),
+        ),  # so far ahead is that clock, so the next one was in the reading
+        (READ_MS + 5_001 + CLOCKS_MS, (4, 3)),  # so far is none, so the next one is another
+        (READ_MS + 365 * 86_400_000, (4, 3)),
+    ],
+)
+def test_a_stamp_from_further_ahead_than_any_clock_makes_no_later_order_an_old_one(stamped_ms, expected):
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await missing(store, 3)
+        clocks = Clocks()
+        clocks.learn("shop", placed(stamped_ms), READ_MS + 5_000, Via.EVENT)
+        return await heard(store, placed(READ_MS + 100), at_ms=READ_MS + 6_000, clocks=clocks)
+
+    assert asyncio.run(story()) == expected
+
+
+@pytest.mark.parametrize("wrong", ["placed", "updated"])
+def test_an_order_from_further_ahead_than_any_clock_may_be_from_before_a_reading_or_after_it(wrong):
+    """Its stamp tells nothing: it is read again, neither taken for what was missing nor for another one."""
+
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await missing(store, 3)
+        year_ms = READ_MS + 365 * 86_400_000
+        stamped = placed(year_ms) if wrong == "placed" else placed(READ_MS - 1_400, updated_ms=year_ms)
+        return await heard(store, stamped)
+
+    assert asyncio.run(story()) == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("stamped_ms", "expected"),
+    [
+        (READ_MS + 5_299, (None, 0)),  # that first reading may contain the order or not: it is read again
+        (READ_MS + 5_300, (13, 0)),
+        (READ_MS + 365 * 86_400_000, (None, 0)),
+    ],
+)
+def test_a_cancellation_from_further_ahead_than_any_clock_may_be_from_before_a_reading(stamped_ms, expected):
+    async def story():
+        store = SqliteStore.open(":memory:", now_ms=START_MS)
+        await read(store, 10)
+        taken = ("shop", "7001", "l", "1", "A", 3, 3, 0, None)
+        return await heard(store, cancelled(stamped_ms), at_ms=READ_MS + 8_000, demand=[taken])
+
+    assert asyncio.run(story()) == expected
 
 
 @pytest.mark.parametrize("live_ms", [1 << 53, READ_MS + 20_000])

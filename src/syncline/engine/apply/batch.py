@@ -321,7 +321,7 @@ class Batch:
         if isinstance(value, Order):
             if self._clocks.learn(system, value, logged.received_at_ms, logged.event.via):
                 self._further.add(system)
-            value, hash_ = self._order(system, change, value, hash_, before)
+            value, hash_ = self._order(logged, change, value, hash_, before)
         elif isinstance(value, StockLevel):
             same = before is not None and before.hash == hash_
             told_ms = 0 if before is None else before.changed_at_ms
@@ -391,12 +391,13 @@ class Batch:
 
     def _order(
         self,
-        channel: str,
+        logged: LoggedEvent,
         change: Change,
         order: Order,
         hash_: str,
         before: Known | None,
     ) -> tuple[Order, str]:
+        channel = logged.event.system
         previous: Order | None = before.value if before is not None else None
         if not order.complete:
             if previous is not None:
@@ -405,7 +406,7 @@ class Batch:
             quiet = previous is not None and not differs(order, previous)
             linger_ms = READ_LINGER_MS if quiet else 0
             self._read_order(channel, order.key, change.changed_at_ms, linger_ms=linger_ms)
-        self._wants_of(channel, order, change.changed_at_ms)
+        self._wants_of(channel, order, change.changed_at_ms, logged.received_at_ms)
         erp = self._erp_known.get((channel, order.key))
         if erp is not None and (previous is None or not previous.complete):
             self._erp_order(erp, change.changed_at_ms)
@@ -439,8 +440,10 @@ class Batch:
             "now_ms": self._now_ms,
         }
 
-    def _wants_of(self, channel: str, order: Order, changed_at_ms: int) -> None:
+    def _wants_of(self, channel: str, order: Order, changed_at_ms: int, received_at_ms: int) -> None:
         """What the order asks of stock now, line by line and location by location."""
+        placed_ms = self._clocks.earliest_ms(order.placed_at_ms, received_at_ms)
+        updated_ms = self._clocks.earliest_ms(order.updated_at_ms, received_at_ms)
         stored = dict(self._demand[channel, order.key])
         elsewhere = (channel, order.key) in self._elsewhere
         wanted = wanted_of(order, stored, self._routes, channel, elsewhere=elsewhere)
@@ -454,16 +457,15 @@ class Batch:
             if old is None and not quantity and not taken:
                 # It went and came back before we heard of it; whoever wrote the number meanwhile undid one half.
                 if at_channel:
-                    stamp_ms = order.placed_at_ms
-                    self._moved(channel, stock_key(sku, at_channel), 0, stamp_ms, order.updated_at_ms)
+                    self._moved(channel, stock_key(sku, at_channel), 0, placed_ms, order.updated_at_ms)
                     self._mark(sku, changed_at_ms)
                 continue
             by = taken - (old["taken"] if old else 0)
             if by and location:
                 shop = at_channel or self._routes.channel_location(channel, location)
                 if shop:
-                    stamp_ms = order.placed_at_ms if by > 0 else order.updated_at_ms
-                    self._moved(channel, stock_key(sku, shop), by, stamp_ms, order.updated_at_ms)
+                    moved_ms = placed_ms if by > 0 else updated_ms
+                    self._moved(channel, stock_key(sku, shop), by, moved_ms, order.updated_at_ms)
             row = {
                 "channel": channel,
                 "order_key": order.key,

@@ -2,7 +2,8 @@
 
 An order from the future tells how far its channel's clock is ahead, at least. One that an event told the moment it was
 placed, and that seems older, tells how far it is behind, at most: events take seconds, so the one that seems youngest
-tells it best. Where all of them are older than any clock may be behind, it is the events that are late. Neither is the
+tells it best. Where all of them are older than any clock may be behind, it is the events that are late; and a stamp that
+is ahead of us by more than any clock, as of a till that has the year wrong, is no clock's time at all. Neither is the
 truth, and needs not be: where a movement may have been before a reading or after it, the number is read again.
 """
 
@@ -34,10 +35,18 @@ class Clocks:
         """An order was heard of; whether its channel is much further ahead than was known."""
         ahead_ms = max(order.placed_at_ms, order.updated_at_ms) - received_at_ms
         known_ms = self.ahead_ms(channel)
+        if ahead_ms > CLOCKS_MS:  # believed, it would make every later order of the channel an old one
+            self._ahead_ms[channel] = known_ms
+            return False
         self._ahead_ms[channel] = max(ahead_ms, known_ms)
         if via is Via.EVENT:
             self._age_ms[channel] = min(-ahead_ms, self._age_ms.get(channel, -ahead_ms))
         return ahead_ms > known_ms + FURTHER_MS
+
+    @staticmethod
+    def earliest_ms(stamp_ms: int, received_at_ms: int) -> int:
+        """The earliest moment that a stamp may mean, by its channel's clock."""
+        return stamp_ms if stamp_ms - received_at_ms <= CLOCKS_MS else received_at_ms - CLOCKS_MS
 
     def ahead_ms(self, channel: str) -> int:
         """By how much a channel's clock is ahead, at least."""
