@@ -13,8 +13,10 @@ import argparse
 import asyncio
 import cProfile
 import gc
+import multiprocessing
 import pstats
 import time
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -37,6 +39,7 @@ from syncline.simulate.hooks import HooksApp
 from syncline.simulate.transport import AsgiTransport
 from syncline.simulate.world import Pace, World
 from syncline.stores.sqlite import SqliteStore
+from syncline.stores.sqlite.one_thread import for_one_thread
 
 NAME = "year"
 SAY_EVERY_S = 30.0
@@ -223,8 +226,15 @@ def load(path: Path | None) -> tuple[History, str]:
 
 def run(*, quick: bool = False) -> Report:
     """The whole history; with ``quick`` its first 13 days, told as the year they amount to."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(_run, quick).result()
+
+
+def _run(quick: bool) -> Report:
+    """In a process of its own, so that what it sets up is nobody else's."""
     report = Report(NAME)
     hush()
+    for_one_thread()
     history, name = load(orders_file())
     meter = Meter()
     played = Year(history, days=13.0 if quick else 0.0).play()
@@ -258,6 +268,7 @@ def main() -> None:
     print(
         f"{name}: {history.lines()} lines in {len(history.orders)} orders, read in {time.perf_counter() - began:.1f} s"
     )
+    for_one_thread()
     began = time.perf_counter()
     year = Year(history, days=args.days)
     profile = cProfile.Profile()

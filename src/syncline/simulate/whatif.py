@@ -29,6 +29,7 @@ from syncline.simulate.lean import BATCH_MAX, CALL_S, ERP_CALL_S, EVENT_S
 from syncline.simulate.play import Figures, Play
 from syncline.simulate.stage import LIGHT, SIMULATORS
 from syncline.simulate.trace import joined, part_of, removed
+from syncline.stores.sqlite.one_thread import for_one_thread
 
 DESIGNS_MAX = 12
 BATCH = "batch:15m"  # the two that every ratio is to
@@ -135,8 +136,10 @@ def _enter(case: Case, queue: SimpleQueue[tuple[int, float]]) -> None:
 def quiet() -> None:
     """Of a process that does nothing but play: keep the log out of the way, and the garbage collector out of what never becomes garbage.
 
-    The ledgers of months are millions of objects; walking them again and again would be a fifth of the time.
+    The ledgers of months are millions of objects; walking them again and again would be a fifth of the time. And nobody
+    else uses its stores.
     """
+    for_one_thread()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     gc.collect()
     gc.freeze()
